@@ -1,0 +1,50 @@
+# `make book` and `make test` are all there is to know; each sets up what it needs first.
+
+# The environment: the active one (conda's base apart, which is no place for a project's packages),
+# else .venv in this folder, made with PYTHON3.
+PYTHON3 ?= python3
+ACTIVE := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
+ENVIRONMENT := $(or $(ACTIVE),.venv)
+PYTHON := $(ENVIRONMENT)/bin/python
+
+# What was installed is noted in the environment; set-up runs again when this note would change.
+NOTE := $(ENVIRONMENT)/frugal-setup
+WANTED := pwd; cat pyproject.toml requirements.lock
+
+.PHONY: help book test setup install clean
+
+help:
+	@echo "make book    run every notebook and build the book; prints its first page"
+	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
+	@echo "make setup   the environment alone (both commands above begin with it)"
+	@echo "make clean   remove the built book and the caches; the environment stays"
+
+book: setup
+	"$(PYTHON)" book/build.py
+
+# Unit tests, then the committed notebooks, then the book's own checks, in one run of pytest.
+test: setup
+	"$(PYTHON)" -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
+	    tests/test_*.py notebooks $(wildcard tests/book)
+
+setup:
+	@{ $(WANTED); } | cmp -s - "$(NOTE)" || $(MAKE) --no-print-directory install
+
+# Each step is safe to repeat, so an interrupted set-up goes on where it stopped.
+CHECK := import sys; sys.version_info >= (3, 11) or sys.exit( \
+    "frugal needs Python 3.11 or newer, and %s is %s; name another: make setup PYTHON3=python3.12" \
+    % (sys.executable, sys.version.split()[0]))
+
+install: FIRST := $(if $(ACTIVE),$(PYTHON),$(PYTHON3))
+install:
+	@command -v "$(FIRST)" >/dev/null || { echo "frugal needs Python 3.11 or newer, and there is no $(FIRST)"; exit 1; }
+	@"$(FIRST)" -c '$(CHECK)'
+	@[ -n "$(ACTIVE)" ] || "$(PYTHON)" -c 'import pip; $(CHECK)' 2>/dev/null || "$(PYTHON3)" -m venv --clear .venv
+	"$(PYTHON)" -m pip install -r requirements.lock
+	"$(PYTHON)" -m pip install --no-build-isolation --no-deps -e .
+	"$(PYTHON)" -m frugal.backbone
+	@{ $(WANTED); } > "$(NOTE)"
+
+clean:
+	rm -rf _build .pytest_cache .hypothesis
+	find frugal book notebooks tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,11 @@
+"""Frugal zero-shot restoration of images with diffusion priors: DPS, DMPS and the hybrid of both."""
+from frugal.compat import mend_torchvision
+
+mend_torchvision()  # before anything imports torchvision, lpips or diffusers
+
+__version__ = "0.1.0"
+
+from frugal import images, metrics, operators  # noqa: E402
+from frugal.pipeline import RestorationPipeline  # noqa: E402
+
+__all__ = ["RestorationPipeline", "images", "metrics", "operators"]

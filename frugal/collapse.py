@@ -1,0 +1,25 @@
+"""The poster's collapse heuristic: the guesses x0_hat stop changing, so the picture is decided."""
+import torch
+
+from . import metrics
+
+THRESHOLD = 20.0  # dB, the poster's
+
+
+def consecutive_psnr(x0_hats):
+    """pSNR in dB between each guess and the one before it.
+
+    x0_hats: the guesses at k = t, ..., 1, a sequence of (B, C, H, W) in [-1, 1].
+    Returns (t - 1, B); entry i compares the guesses at k = t - i and k = t - i - 1.
+    """
+    return torch.stack([metrics.psnr(a, b) for a, b in zip(x0_hats, x0_hats[1:])])
+
+
+def switch_from_curve(curve, threshold=THRESHOLD):
+    """k that the heuristic gives: the steps that remain when the curve first reaches ``threshold``.
+
+    curve: (t - 1, B) from ``consecutive_psnr``. Returns (B,) whole numbers; 0 where it never does.
+    """
+    reached = curve >= threshold
+    first = reached.int().argmax(0)
+    return torch.where(reached.any(0), len(curve) - 1 - first, 0)

@@ -1,0 +1,88 @@
+"""The variance-preserving noise schedule, respaced to t reverse steps."""
+from dataclasses import dataclass
+
+import torch
+
+PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """x_k = sqrt(alpha_bar[k]) x_0 + sqrt(1 - alpha_bar[k]) eps, with eps ~ N(0, I).
+
+    k counts reverse steps that remain: k = t is pure noise, k = 0 the clean picture, so
+    ``alpha_bar[0] = 1``. All sequences have t + 1 entries and are indexed by k.
+
+    alpha_bar  share of signal variance left, decreasing in k
+    alpha      alpha_bar[k] / alpha_bar[k-1], recomputed after respacing
+    beta       1 - alpha[k]
+    s          sqrt((1 - alpha_bar[k]) / alpha_bar[k]), the noise level of x_k / sqrt(alpha_bar[k])
+    timestep   what the network is told at k (None at k = 0)
+    """
+
+    timestep: tuple
+    alpha_bar: tuple
+    alpha: tuple
+    beta: tuple
+    s: tuple
+
+    @classmethod
+    def from_scheduler(cls, scheduler, num_inference_steps):
+        """Respace a diffusers scheduler's ``alphas_cumprod`` to ``num_inference_steps`` steps.
+
+        The steps are spread evenly over 1..T and keep both ends, as in the code of DPS.
+        Raises ValueError unless 1 <= num_inference_steps <= T.
+        """
+        T = len(scheduler.alphas_cumprod)
+        if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= T):
+            raise ValueError(
+                f"num_inference_steps: {num_inference_steps!r} is not accepted; give a whole number from 1 to {T}"
+            )
+        kept = torch.linspace(T - 1, 0, num_inference_steps).round().long().flip(0)
+        alpha_bar = torch.cat([torch.ones(1).double(), scheduler.alphas_cumprod.double().cpu()[kept]])
+        alpha = torch.cat([torch.ones(1).double(), alpha_bar[1:] / alpha_bar[:-1]])
+        return cls(
+            timestep=(None, *kept.tolist()),
+            alpha_bar=tuple(alpha_bar.tolist()),
+            alpha=tuple(alpha.tolist()),
+            beta=tuple((1 - alpha).tolist()),
+            s=tuple(((1 - alpha_bar) / alpha_bar).sqrt().tolist()),
+        )
+
+    @property
+    def t(self):
+        """Number of reverse steps."""
+        return len(self.alpha_bar) - 1
+
+    @property
+    def steps(self):
+        """k = t, t - 1, ..., 1."""
+        return range(self.t, 0, -1)
+
+    def ancestral(self, k, x_k, x0_hat, z):
+        """x' ~ p(x_{k-1} | x_k, x_0 = x0_hat), one unconditional reverse step (Ho et al. 2020, Eqs. 6-7).
+
+        x_k, x0_hat and the standard normal z are (B, C, H, W). At k = 1 the variance is zero.
+        """
+        alpha_bar, alpha_bar_prev = self.alpha_bar[k], self.alpha_bar[k - 1]
+        mean = (
+            alpha_bar_prev**0.5 * self.beta[k] / (1 - alpha_bar) * x0_hat
+            + self.alpha[k] ** 0.5 * (1 - alpha_bar_prev) / (1 - alpha_bar) * x_k
+        )
+        variance = self.beta[k] * (1 - alpha_bar_prev) / (1 - alpha_bar)
+        return mean + variance**0.5 * z
+
+
+def predicted_x0(output, x_k, alpha_bar, prediction_type):
+    """E[x_0 | x_k] from the network's output, by Tweedie's formula, for the three usual targets.
+
+    ``epsilon``: the noise (Ho et al. 2020); ``sample``: x_0 itself; ``v_prediction``:
+    v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022). Shapes (B, C, H, W).
+    """
+    if prediction_type == "epsilon":
+        return (x_k - (1 - alpha_bar) ** 0.5 * output) / alpha_bar**0.5
+    if prediction_type == "sample":
+        return output
+    if prediction_type == "v_prediction":
+        return alpha_bar**0.5 * x_k - (1 - alpha_bar) ** 0.5 * output
+    raise ValueError(f"prediction_type: {prediction_type!r} is unknown; accepted are {', '.join(PREDICTION_TYPES)}")

@@ -1,0 +1,73 @@
+"""The shipped pictures: what they are, and that their script and README agree with them."""
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from frugal import images
+
+SCRIPT = images.SHIPPED / "make_pictures.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("make_pictures", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name, count", [("faces", 20), ("out_of_distribution", 8)])
+def test_shipped_set(name, count):
+    x = images.shipped(name)
+    assert x.shape == (count, 3, 64, 64)
+    assert x.min() >= -1 and x.max() <= 1
+    assert (x.flatten(1).std(dim=1) > 0.1).all(), "a picture is blank"
+    assert len({picture.numpy().tobytes() for picture in x}) == count, "a picture stands twice"
+
+
+@pytest.mark.parametrize("name", images.SHIPPED_SETS)
+def test_readme_lists_every_picture(name):
+    readme = (images.SHIPPED / "README.md").read_text(encoding="utf-8")
+    for path in images.find(images.SHIPPED / name):
+        assert f"`{path.name}`" in readme, f"README.md does not say where {path.name} comes from"
+
+
+def test_script_makes_the_shipped_files(script):
+    faces = [path.stem for path in images.find(images.SHIPPED / "faces")]
+    others = [path.stem for path in images.find(images.SHIPPED / "out_of_distribution")]
+    assert faces == [f"{seed:02d}" for seed in script.SHIPPED_SEEDS]
+    assert others == sorted(script.OUT_OF_DISTRIBUTION)
+
+
+def test_readme_states_each_truncation(script):
+    readme = (images.SHIPPED / "README.md").read_text(encoding="utf-8")
+    for seed in script.SHIPPED_SEEDS:
+        assert f"| `{seed:02d}.png` | {script.latent(seed)[1]:.4f} |" in readme
+
+
+def test_training_seeds_are_not_shipped(script):
+    assert max(script.SHIPPED_SEEDS) < script.TRAINING_SEED
+    assert script.MEAN_SEED not in script.SHIPPED_SEEDS
+
+
+def test_out_of_distribution_can_be_made_again(script, tmp_path):
+    pytest.importorskip("skimage")
+    script.write_out_of_distribution(tmp_path)
+    for path in images.find(images.SHIPPED / "out_of_distribution"):
+        assert (images.load(tmp_path / path.name) - images.load(path)).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--training", "0", "--out", "faces.npy"],
+    ["--training", "-3", "--out", "faces.npy"],
+    ["--training", "5"],
+    ["--out", "faces.npy"],
+    ["--training", "5", "--out", "faces.png"],
+    ["--training", "5", "--out", "nowhere/faces.npy"],
+])
+def test_script_refuses(arguments, tmp_path):
+    run = subprocess.run([sys.executable, SCRIPT, *arguments], cwd=tmp_path, text=True, capture_output=True)
+    assert run.returncode == 2 and "error: --" in run.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,150 @@
+"""What a fresh machine installs: the lock file, pyproject.toml and environment.yml tell one story."""
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from jupyter_client.manager import KernelManager
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from frugal import compat
+
+ROOT = Path(__file__).parent.parent
+CONDA_NAMES = {"pytorch": "torch"}  # where conda-forge has a name of its own
+
+
+def requirements(lines):
+    """{canonical name: Requirement} of lines in pip's format."""
+    parsed = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in parsed}
+
+
+def version(requirement):
+    """The one version that an exact pin admits."""
+    (specifier,) = requirement.specifier
+    assert specifier.operator == "==" and "*" not in specifier.version, f"{requirement} is no exact pin"
+    return specifier.version
+
+
+@pytest.fixture(scope="module")
+def lock():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return requirements(line for line in lines if not line.startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def direct(project):
+    return requirements(project["dependencies"] + sum(project["optional-dependencies"].values(), []))
+
+
+def test_lock_pins_all_that_the_project_asks_for(lock, direct):
+    for name, requirement in direct.items():
+        assert requirement.specifier.contains(version(lock[name])), f"{requirement} against {lock[name]}"
+    assert all(version(pin) for pin in lock.values())
+
+
+def test_environment_has_the_same_pins(lock, direct, project):
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    *conda, (pip) = environment["dependencies"]
+    assert f"python{project['requires-python']}" in conda and "pip" in conda
+    pinned = requirements([line for line in conda if not re.match("python|pip$", line)] + pip["pip"])
+    pinned = {CONDA_NAMES.get(name, name): version(requirement) for name, requirement in pinned.items()}
+    assert pinned == {name: version(lock[name]) for name in direct}
+
+
+def test_torchvision_lpips_and_diffusers_can_be_imported():
+    code = "import frugal, torchvision, lpips; from diffusers import UNet2DModel"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_a_torchvision_that_loads_is_left_alone(monkeypatch):
+    loaded, defined = [], []
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.setattr(compat, "_kept_alive", [])
+    monkeypatch.setattr(torch.ops, "load_library", loaded.append)
+    monkeypatch.setattr(torch.library, "Library", lambda *args: defined.append(args))
+    compat.mend_torchvision()
+    assert len(loaded) == 1 and not defined
+
+
+def test_notebooks_run_in_this_environment():
+    assert KernelManager(kernel_name="python3").format_kernel_cmd()[0] == sys.executable
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert re.search(r"^ *make test\b", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "exec make test"
+
+
+def test_citation_names_this_version(project):
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+def test_make_without_a_target_prints_help():
+    help_text = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True).stdout
+    assert all(f"make {target} " in help_text for target in ("book", "test", "setup", "clean"))
+
+
+def make(folder, *arguments, **environment):
+    """Run `make` on this Makefile in ``folder``, with no environment active but the one given."""
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        if not (folder / name).exists():
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return subprocess.run(["make", "-C", folder, *arguments], capture_output=True, text=True,
+                          env={"PATH": "/usr/local/bin:/usr/bin:/bin"} | environment)
+
+
+def script(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
+def test_no_python_gets_one_sentence(tmp_path):
+    run = make(tmp_path, "setup", "PYTHON3=no-such-python")
+    assert run.returncode != 0 and not (tmp_path / ".venv").exists()
+    assert "frugal needs Python 3.11 or newer, and there is no no-such-python" in run.stdout
+
+
+def test_an_old_python_gets_one_sentence(tmp_path):
+    old = script(tmp_path / "old", f"exec {sys.executable} -c \"import sys; sys.version_info = (3, 9)",
+                 "sys.version = '3.9.1'", '$2"')
+    run = make(tmp_path, "setup", f"PYTHON3={old}")
+    assert run.returncode != 0 and not (tmp_path / ".venv").exists()
+    assert re.search(r"^frugal needs Python 3.11 or newer, and \S+ is 3.9.1; name another", run.stderr)
+
+
+def test_setup_is_done_once_and_again_when_interrupted_or_changed(tmp_path):
+    """An active environment whose python only notes what it is asked for, and fails when told to."""
+    active = tmp_path / "an environment"
+    script(active / "bin/python", f'echo "$*" >> "{tmp_path}/calls"', f'[ ! -e "{tmp_path}/no-network" ]')
+
+    def calls():
+        (tmp_path / "calls").write_text("")
+        run = make(tmp_path, "setup", VIRTUAL_ENV=str(active))
+        return run.returncode, [line for line in (tmp_path / "calls").read_text().splitlines() if line[:2] == "-m"]
+
+    (tmp_path / "no-network").touch()
+    assert calls()[0] != 0
+    (tmp_path / "no-network").unlink()
+    done = (0, ["-m pip install -r requirements.lock", "-m pip install --no-build-isolation --no-deps -e .",
+                "-m frugal.backbone"])
+    assert calls() == done
+    assert calls() == (0, [])
+    with (tmp_path / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
+    assert calls() == done
+    assert not (tmp_path / ".venv").exists()
