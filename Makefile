@@ -3,7 +3,7 @@
 # The environment: the active one (conda's base apart, which is no place for a project's packages),
 # else .venv in this folder, made with PYTHON3.
 PYTHON3 ?= python3
-ACTIVE := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
+ACTIVE := $(or $(VIRTUAL_ENV),$(if $(filter base,$(CONDA_DEFAULT_ENV)),,$(CONDA_PREFIX)))
 ENVIRONMENT := $(or $(ACTIVE),.venv)
 PYTHON := $(ENVIRONMENT)/bin/python
 

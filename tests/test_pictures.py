@@ -3,7 +3,9 @@ import importlib.util
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from frugal import images
 
@@ -50,6 +52,30 @@ def test_readme_states_each_truncation(script):
 def test_training_seeds_are_not_shipped(script):
     assert max(script.SHIPPED_SEEDS) < script.TRAINING_SEED
     assert script.MEAN_SEED not in script.SHIPPED_SEEDS
+
+
+def test_training_faces_resume(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "SHARD", 2)
+    drawn = []
+
+    def generator(halved):
+        def draw(seed):
+            drawn.append(seed)
+            if len(drawn) == 4:
+                raise KeyboardInterrupt
+            return Image.new("RGB", (512, 512), (seed - script.TRAINING_SEED, 0, 0))
+        return draw
+
+    monkeypatch.setattr(script, "generator", generator)
+    with pytest.raises(KeyboardInterrupt):
+        script.write_training(5, tmp_path / "faces.npy")
+    assert not (tmp_path / "faces.npy").exists()
+    script.write_training(5, tmp_path / "faces.npy")
+    faces = np.load(tmp_path / "faces.npy")
+    assert faces.shape == (5, 64, 64, 3) and faces.dtype == np.uint8
+    assert faces[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert [seed - script.TRAINING_SEED for seed in drawn] == [0, 1, 2, 3, 2, 3, 4]
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.npy"]
 
 
 def test_out_of_distribution_can_be_made_again(script, tmp_path):

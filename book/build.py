@@ -1,0 +1,102 @@
+"""Run every notebook with papermill and build the book from what they print.
+
+    python book/build.py                          all of it; prints the path of the first page
+    python book/build.py -p images 4 -p steps 20  with other parameters, in every notebook that has them
+    python book/build.py --in-place               run them and keep the outputs in notebooks/
+"""
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "_build" / "source"
+
+
+def notebooks():
+    """The committed notebooks in reading order."""
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def chosen_parameters(pairs):
+    """{name: value} of the command line; ValueError for a name that no notebook has."""
+    known = {name for path in notebooks() for name in papermill.inspect_notebook(str(path))}
+    for name, _ in pairs:
+        if name not in known:
+            raise ValueError(f"parameter: {name!r} is in no notebook; accepted are {', '.join(sorted(known))}")
+    return {name: yaml.safe_load(value) for name, value in pairs}
+
+
+def run(path, target, parameters):
+    """Execute one notebook, with those of the parameters that it has, into ``target``."""
+    own = papermill.inspect_notebook(str(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    papermill.execute_notebook(
+        str(path), str(target), parameters={k: v for k, v in parameters.items() if k in own},
+        cwd=str(path.parent), kernel_name="python3", progress_bar={"desc": path.stem}, log_output=False,
+    )
+
+
+def keep(executed, path):
+    """Write an executed notebook over the committed one, without papermill's notes of paths and times."""
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
+    notebook.metadata.language_info = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    nbformat.write(notebook, path)
+
+
+def build(parameters):
+    """Execute the notebooks, build the HTML, return the path of the first page."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(ROOT / "book", SOURCE / "book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, SOURCE)
+    for path in notebooks():
+        run(path, SOURCE / "notebooks" / path.name, parameters)
+    html()
+    return ROOT / "_build" / "html" / "index.html"
+
+
+def html():
+    """Build the HTML from the executed notebooks; a warning is an error."""
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(SOURCE), "--path-output", str(ROOT), "-n", "-W", "--keep-going", "--all"]
+    subprocess.run(command, check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing")
+    args = parser.parse_args()
+    try:
+        parameters = chosen_parameters(args.parameter)
+    except ValueError as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 2
+    if args.in_place:
+        for path in notebooks():
+            run(path, SOURCE / "notebooks" / path.name, parameters)
+            keep(SOURCE / "notebooks" / path.name, path)
+        return 0
+    try:
+        page = build(parameters)
+    except papermill.PapermillExecutionError as error:
+        print(f"build: a notebook failed\n{error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError:
+        print("build: the book was not built; the warnings above say why", file=sys.stderr)
+        return 1
+    print(f"The book: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

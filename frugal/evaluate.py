@@ -1,0 +1,225 @@
+"""Measure methods on pictures: one row for each picture and method, paired noise, resumable files."""
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import diffusers
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from scipy import stats
+from tqdm import tqdm
+
+from . import __version__, images, metrics, operators
+from .pipeline import HYPERPARAMETERS, METHODS, RestorationPipeline, default_zeta
+from .schedule import Schedule
+
+
+def generators(seed, index):
+    """Two CPU generators for picture ``index``: one for its measurement noise, one for the sampler.
+
+    Every method sees the same measurement and the same sampler noise, so differences are paired.
+    """
+    return [torch.Generator().manual_seed(seed * 1_000_003 + 2 * index + j) for j in (0, 1)]
+
+
+def restore(pipe, x0, index, task, method, *, sigma, steps, switch=None, zeta=None, lam=None, seed=0):
+    """Measure and restore one picture x0 (C, H, W). Returns its row (without a name) and the picture.
+
+    ``psnr`` in dB, ``lpips`` None where its weights are not to be had, ``seconds`` of wall time for
+    the restoration alone, ``nfe`` network calls, ``backprops`` how many of them were back-propagated.
+    """
+    A, y = measurement(x0, index, task, sigma, seed)
+    start = time.perf_counter()
+    out = pipe(y, A, sigma, method, steps, switch, zeta=zeta, lam=lam, generator=[generators(seed, index)[1]])
+    restored = out.images.cpu()
+    seconds = time.perf_counter() - start
+    row = {
+        "task": task, "method": method, "psnr": metrics.psnr(restored, x0[None]).item(), "lpips": lpips_or_none(restored, x0[None]),
+        "seconds": seconds, "nfe": out.nfe, "backprops": out.backprops[0], "switch": out.switch[0],
+    }
+    return row, restored[0]
+
+
+def compare(pipe, named, task, methods=METHODS, **settings):
+    """Restore every picture of ``named``, {name: (C, H, W)}, with every method; arguments as in ``restore``.
+
+    Returns the rows, with "image", and {"measured": previews, method: restored}, each (B, C, H, W).
+    """
+    warm_up(pipe, task, next(iter(named.values())).shape)
+    rows, restored = [], {method: [] for method in ("measured", *methods)}
+    for index, (name, x0) in enumerate(named.items()):
+        A, y = measurement(x0, index, task, settings["sigma"], settings.get("seed", 0))
+        restored["measured"].append(A.preview(y)[0].expand_as(x0))
+        for method in methods:
+            row, picture = restore(pipe, x0, index, task, method, **settings)
+            rows.append({"image": name, **row})
+            restored[method].append(picture)
+    return rows, {method: torch.stack(pictures) for method, pictures in restored.items()}
+
+
+def warm_up(pipe, task, shape):
+    """One short restoration of each kind, so that the first picture's time holds no set-up."""
+    x0 = torch.zeros(shape)
+    for method in METHODS:
+        restore(pipe, x0, 0, task, method, sigma=0.0, steps=2, switch=1)
+
+
+def measurement(x0, index, task, sigma, seed=0):
+    """The operator and the noisy measurement (1, *measurement_shape) of picture ``index``, x0 (C, H, W)."""
+    A = operators.make(task, tuple(x0.shape))
+    return A, A.measure(x0[None], sigma, generator=generators(seed, index)[0])
+
+
+def lpips_or_none(x, y):
+    """LPIPS of one pair, or None where its trained weights cannot be had."""
+    try:
+        return metrics.lpips(x.clamp(-1, 1), y).item()
+    except metrics.LPIPSUnavailable:
+        return None
+
+
+def evaluate(folder, task, methods, out, *, steps=100, switch=50, sigma=0.01, limit=None, seed=0, prior="faces64", crop=None, zeta=None, lam=None):
+    """Measure ``methods`` on the pictures of ``folder`` and write RESULTS.json at ``out``.
+
+    The file holds {"meta": {...}, "rows": [...]}, rows as in ``restore`` plus "image". Rows already
+    there, or left by an interrupted run with the same arguments, are kept and not computed again.
+    Under ``accelerate launch`` each process takes its share of the pictures.
+    Raises ValueError for bad arguments, before anything is written.
+    """
+    state, out = PartialState(), Path(out)
+    pipe = RestorationPipeline.from_pretrained(prior).to(state.device)
+    pipe.set_progress_bar_config(disable=True)
+    size = pipe.unet.config.sample_size
+    unknown = [m for m in methods if m not in METHODS]
+    if unknown:
+        raise ValueError(f"methods: {unknown[0]!r} is unknown; accepted are {', '.join(METHODS)}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit: {limit} is not accepted; give a whole number of at least 1")
+    if not out.parent.is_dir():
+        raise ValueError(f"out: the folder {out.parent} does not exist")
+    paths = images.find(folder)[:limit]
+    settings = {
+        "images": Path(folder).name, "task": task, "steps": steps, "switch": switch, "sigma": sigma, "seed": seed, "crop": crop,
+        "zeta": default_zeta(task, steps) if zeta is None else zeta, "lam": HYPERPARAMETERS["lam"] if lam is None else lam,
+        "prior": str(prior), "prior_digest": pipe.digest(), "device": device_name(state.device),
+    }
+    check_run(pipe, size, settings)
+    partial = out.with_name(f"{out.name}.{state.process_index}.part")
+    rows = [r for file in (out, *sorted(out.parent.glob(f"{out.name}.*.part"))) if file.exists() for r in read_rows(file, settings)]
+    done = {(r["image"], r["method"]): r for r in rows}
+    mine = list(enumerate(paths))[state.process_index :: state.num_processes]
+    todo = [(i, path, m) for i, path in mine for m in methods if (path.name, m) not in done]
+    if todo:
+        warm_up(pipe, task, (pipe.unet.config.in_channels, size, size))
+    for i, path, method in tqdm(todo, desc=task, disable=not state.is_main_process):
+        x0 = images.load(path, size, crop)
+        row, _ = restore(pipe, x0, i, task, method, sigma=sigma, steps=steps, switch=switch, zeta=zeta, lam=lam, seed=seed)
+        done[path.name, method] = {"image": path.name, **row}
+        write_json(partial, {"meta": settings, "rows": list(done.values())})
+    state.wait_for_everyone()
+    rows = {(r["image"], r["method"]): r for r in gather_object(list(done.values()))}
+    if state.is_main_process:
+        meta = {**settings, "limit": limit, "seconds_per_call": seconds_per_call(pipe, size), **provenance()}
+        write_json(out, {"meta": meta, "rows": sorted(rows.values(), key=lambda r: (r["image"], METHODS.index(r["method"])))})
+        for file in out.parent.glob(f"{out.name}.*.part"):
+            file.unlink()
+    return out
+
+
+def check_run(pipe, size, settings):
+    """Raise ValueError for settings the pipeline would refuse, before hours are spent and files written."""
+    A = operators.make(settings["task"], (pipe.unet.config.in_channels, size, size))
+    y = torch.zeros(1, *A.measurement_shape)
+    schedule = Schedule.from_scheduler(pipe.scheduler, settings["steps"])
+    pipe.check_inputs(y, A, settings["sigma"], "hybrid", schedule.t, settings["switch"], None)
+
+
+def read_rows(file, settings):
+    """Rows of a results file made with the same settings; ValueError if the settings differ."""
+    try:
+        content = json.loads(file.read_text())
+        meta, rows = content["meta"], content["rows"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"out: {file} is there but is no results file; give another name") from None
+    differing = [name for name, value in settings.items() if meta.get(name) != value]
+    if differing:
+        raise ValueError(f"out: {file} was made with another {', '.join(differing)}; give another name or delete it")
+    return rows
+
+
+def write_json(path, content):
+    """Write JSON whole or not at all."""
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def default_device():
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device):
+    """Name of the GPU, or of the CPU with the number of threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def provenance():
+    """What a reader needs to run the same code again: versions and the commit of this checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {"commit": commit, "frugal": __version__, "python": platform.python_version(), "torch": torch.__version__, "diffusers": diffusers.__version__}
+
+
+@torch.no_grad()
+def seconds_per_call(pipe, size, calls=10):
+    """Median wall seconds of one bare network call at batch 1, the unit other times are compared with."""
+    x = torch.zeros(1, pipe.unet.config.in_channels, size, size, device=pipe.device)
+    times = []
+    for _ in range(calls + 1):
+        start = time.perf_counter()
+        pipe.unet(x, 0).sample.cpu()
+        times.append(time.perf_counter() - start)
+    return sorted(times[1:])[calls // 2]
+
+
+def values(rows, method, key):
+    """The column ``key`` of one method, in the order of the pictures' names; a list of numbers."""
+    return [r[key] for r in sorted(rows, key=lambda r: r["image"]) if r["method"] == method]
+
+
+def interval(numbers):
+    """Mean and its 95 % Student interval: (mean, low, high)."""
+    mean = sum(numbers) / len(numbers)
+    if len(numbers) < 2:
+        return mean, math.nan, math.nan  # one picture has no spread
+    result = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
+    return mean, float(result.low), float(result.high)
+
+
+def paired_interval(rows, method, reference, key):
+    """Mean of ``method`` minus ``reference`` over the same pictures, with its 95 % paired interval."""
+    return interval([a - b for a, b in zip(values(rows, method, key), values(rows, reference, key))])
+
+
+def describe(rows):
+    """A plain table of means with 95 % intervals, one line for each method, then the paired differences from DPS."""
+    present = [m for m in METHODS if values(rows, m, "psnr")]
+    columns = [key for key in ("psnr", "lpips", "seconds") if None not in [r[key] for r in rows]]
+    line = lambda name, cells: f"{name:13s}" + "".join(f"{cell:>30s}" for cell in cells)
+    cell = lambda numbers: "{:.3f} [{:.3f}, {:.3f}]".format(*numbers)
+    lines = [line("", columns)]
+    lines += [line(m, [cell(interval(values(rows, m, key))) for key in columns]) for m in present]
+    if "dps" in present:
+        lines += [line(f"{m} - dps", [cell(paired_interval(rows, m, "dps", key)) for key in columns]) for m in present if m != "dps"]
+    return "\n".join(lines)

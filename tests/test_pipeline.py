@@ -1,0 +1,210 @@
+"""The pipeline: ends of the switch, batches, prediction types, loading, and every bad argument."""
+import shutil
+
+import pytest
+import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.models.unets.unet_2d import UNet2DOutput
+
+from frugal import RestorationPipeline, collapse, images, metrics, operators
+from frugal.pipeline import METHODS
+from frugal.schedule import Schedule, predicted_x0
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    pipe = RestorationPipeline.from_pretrained("faces64")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def problem():
+    x0 = images.shipped("faces", limit=2)
+    A = operators.make("sr4", tuple(x0.shape[1:]))
+    return A, A.measure(x0, 0.01, generator=torch.Generator().manual_seed(0))
+
+
+def seeded(count=None, seed=7):
+    if count is None:
+        return torch.Generator().manual_seed(seed)
+    return [torch.Generator().manual_seed(seed + b) for b in range(count)]
+
+
+@pytest.mark.parametrize("switch, method", [(0, "dps"), (STEPS, "dmps")])
+def test_the_ends_of_the_switch_are_the_pure_methods_bit_for_bit(pipe, problem, switch, method):
+    A, y = problem
+    hybrid = pipe(y, A, sigma=0.01, method="hybrid", num_inference_steps=STEPS, switch=switch, generator=seeded())
+    pure = pipe(y, A, sigma=0.01, method=method, num_inference_steps=STEPS, generator=seeded())
+    assert torch.equal(hybrid.images, pure.images)
+    assert hybrid.switch == pure.switch and hybrid.backprops == pure.backprops
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_picture_comes_out_the_same_alone_and_in_a_batch_of_8(pipe, method):
+    x0 = images.shipped("faces", limit=8)
+    A = operators.make("sr4", tuple(x0.shape[1:]))
+    y = A.measure(x0, 0.01, generator=seeded(8, seed=50))
+    batch = pipe(y, A, 0.01, method, STEPS, generator=seeded(8)).images
+    alone = pipe(y[5:6], A, 0.01, method, STEPS, generator=seeded(8)[5:6]).images
+    assert (batch[5:6] - alone).abs().max() < 1e-4
+
+
+def test_collapse_switches_picture_by_picture_as_each_would_alone(pipe, problem):
+    A, y = problem
+    both = pipe(y, A, 0.01, "hybrid", 20, "collapse", generator=seeded(2))
+    alone = [pipe(y[b : b + 1], A, 0.01, "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1]) for b in range(2)]
+    assert both.switch == alone[0].switch + alone[1].switch
+    assert (both.images - torch.cat([a.images for a in alone])).abs().max() < 1e-3
+    assert both.backprops == [20 - k for k in both.switch]
+
+
+def test_switch_from_curve_takes_the_first_crossing():
+    curve = torch.tensor([[5.0, 30, 5], [25, 5, 5], [10, 5, 5], [30, 40, 5]])  # t = 5, guesses at k = 5..1
+    assert collapse.switch_from_curve(curve).tolist() == [2, 3, 0]
+
+
+class Oracle(torch.nn.Module):
+    """Knows x_0 and answers in any prediction type."""
+
+    def __init__(self, x0, scheduler):
+        super().__init__()
+        self.x0, self.scheduler = x0, scheduler
+
+    def forward(self, sample, timestep):
+        a = self.scheduler.alphas_cumprod[timestep].double()
+        eps = (sample - a**0.5 * self.x0) / (1 - a) ** 0.5
+        answers = {"epsilon": eps, "sample": self.x0 + 0 * sample, "v_prediction": a**0.5 * eps - (1 - a) ** 0.5 * self.x0}
+        return UNet2DOutput(sample=answers[self.scheduler.config.prediction_type].to(sample.dtype))
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
+@pytest.mark.parametrize("method", METHODS)
+def test_prediction_types(prediction_type, method):
+    x0 = images.shipped("faces", limit=1)
+    scheduler = DDPMScheduler(prediction_type=prediction_type)
+    oracle = RestorationPipeline(Oracle(x0, scheduler), scheduler)
+    oracle.set_progress_bar_config(disable=True)
+    A = operators.make("sr4", tuple(x0.shape[1:]))
+    restored = oracle(A(x0), A, 0.0, method, 10, generator=seeded()).images
+    assert metrics.psnr(restored, x0).item() > 35
+
+
+def test_predicted_x0_inverts_the_forward_process():
+    x0, eps, a = torch.rand(1, 3, 4, 4), torch.randn(1, 3, 4, 4), 0.3
+    x_k = a**0.5 * x0 + (1 - a) ** 0.5 * eps
+    for kind, output in (("epsilon", eps), ("sample", x0), ("v_prediction", a**0.5 * eps - (1 - a) ** 0.5 * x0)):
+        assert (predicted_x0(output, x_k, a, kind) - x0).abs().max() < 1e-5
+    with pytest.raises(ValueError, match="^prediction_type: "):
+        predicted_x0(x0, x_k, a, "flow")
+
+
+def test_schedule_matches_diffusers_at_full_length():
+    """At t = T, the reverse step's mean and variance are DDPMScheduler's own."""
+    scheduler = DDPMScheduler(clip_sample=False)
+    schedule = Schedule.from_scheduler(scheduler, 1000)
+    x_k, eps = torch.randn(2, 1, 3, 8, 8, generator=seeded()).double()
+    for k in (1, 2, 500, 1000):
+        x0_hat = predicted_x0(eps, x_k, schedule.alpha_bar[k], "epsilon")
+        ours = schedule.ancestral(k, x_k, x0_hat, torch.zeros_like(x_k))
+        scheduler.set_timesteps(1000)
+        scheduler.alphas_cumprod, scheduler.betas = scheduler.alphas_cumprod.double(), scheduler.betas.double()
+        variance = scheduler._get_variance(k - 1) if k > 1 else torch.zeros(())
+        theirs = scheduler.step(eps, k - 1, x_k, generator=seeded()).prev_sample
+        noise = torch.randn(x_k.shape, generator=seeded(), dtype=x_k.dtype)
+        assert (theirs - ours - variance**0.5 * noise).abs().max() < 1e-4
+
+
+def test_respacing_keeps_both_ends_and_ends_clean():
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 7)
+    assert schedule.timestep[1] == 0 and schedule.timestep[-1] == 999 and schedule.alpha_bar[0] == 1
+    assert all(a > b for a, b in zip(schedule.alpha_bar, schedule.alpha_bar[1:]))
+    assert Schedule.from_scheduler(DDPMScheduler(), 1).timestep == (None, 999)
+
+
+def test_callback_sees_every_step_and_can_replace_the_picture(pipe, problem):
+    A, y = problem
+    seen = []
+
+    def blank_at_the_end(pipe, i, timestep, state):
+        seen.append((i, timestep))
+        return {"latents": torch.zeros_like(state["latents"])} if i == STEPS - 1 else None
+
+    out = pipe(y, A, 0.01, "hybrid", STEPS, generator=seeded(), callback_on_step_end=blank_at_the_end)
+    assert [i for i, _ in seen] == list(range(STEPS)) and seen[0][1] == 999 and seen[-1][1] == 0
+    assert out.images.abs().max() == 0
+
+
+def tiny_prior(folder, size=16):
+    """A random network in diffusers' format; what it draws is noise."""
+    unet = UNet2DModel(sample_size=size, block_out_channels=(8, 16), norm_num_groups=4, layers_per_block=1,
+                       down_block_types=("DownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "UpBlock2D"))
+    DDPMPipeline(unet, DDPMScheduler()).save_pretrained(folder)
+    return folder
+
+
+def test_a_folder_saved_by_diffusers_loads(tmp_path):
+    pipe = RestorationPipeline.from_pretrained(tiny_prior(tmp_path / "prior"))
+    assert pipe.unet.config.sample_size == 16
+
+
+def test_a_256_prior_in_the_flat_layout_of_older_hub_repositories_loads_and_runs(tmp_path):
+    """google/ddpm-celebahq-256 keeps its configs and weights beside model_index.json."""
+    folder = tiny_prior(tmp_path / "prior", size=256)
+    for sub in ("unet", "scheduler"):
+        for file in (folder / sub).iterdir():
+            shutil.move(file, folder / file.name)
+        (folder / sub).rmdir()
+    pipe = RestorationPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    A = operators.make("sr16", (3, 256, 256))
+    assert pipe(torch.zeros(1, 3, 16, 16), A, 0.01, num_inference_steps=2).images.shape == (1, 3, 256, 256)
+
+
+def test_weights_cut_short_are_one_sentence(tmp_path):
+    folder = tiny_prior(tmp_path / "prior")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="^prior: .* holds no whole UNet2DModel"):
+        RestorationPipeline.from_pretrained(folder)
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    folder = tiny_prior(tmp_path / "prior")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
+    weights.unlink()
+    with pytest.raises(ValueError, match="^prior: "):
+        RestorationPipeline.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("prior", ["faces65", "nobody/nothing-here", "a/b/c", ""])
+def test_an_unknown_prior_is_one_sentence(prior, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="^prior: "):
+        RestorationPipeline.from_pretrained(prior)
+
+
+def test_the_digest_follows_the_weights(pipe):
+    before = pipe.digest()
+    parameter = next(pipe.unet.parameters())
+    with torch.no_grad():
+        parameter.flatten()[0] += 1
+        assert pipe.digest() != before
+        parameter.flatten()[0] -= 1
+
+
+@pytest.mark.parametrize("change, named", [
+    ({"method": "ddrm"}, "method"), ({"sigma": -1.0}, "sigma"), ({"sigma": float("nan")}, "sigma"), ({"switch": -1}, "switch"),
+    ({"switch": STEPS + 1}, "switch"), ({"switch": "soon"}, "switch"), ({"switch": 1.5}, "switch"), ({"switch": True}, "switch"),
+    ({"num_inference_steps": 0}, "num_inference_steps"), ({"num_inference_steps": 1001}, "num_inference_steps"),
+    ({"num_inference_steps": 2.5}, "num_inference_steps"), ({"y": torch.zeros(1, 3, 8, 8)}, "y"), ({"y": torch.zeros(3, 16, 16)}, "y"),
+    ({"y": torch.full((1, 3, 16, 16), float("nan"))}, "y"), ({"y": torch.zeros(0, 3, 16, 16)}, "y"), ({"generator": seeded(3)}, "generator"),
+])
+def test_bad_arguments_are_one_sentence(pipe, problem, change, named):
+    A, y = problem
+    arguments = {"y": y, "A": A, "sigma": 0.01, "num_inference_steps": STEPS} | change
+    with pytest.raises(ValueError, match=f"^{named}: "):
+        pipe(**arguments)
