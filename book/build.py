@@ -1,9 +1,10 @@
 """Run every notebook with papermill and build the book from what they print.
 
-    python book/build.py                          all of it; prints the path of the first page
-    python book/build.py -p images 4 -p steps 20  with other parameters, in every notebook that has them
-    python book/build.py --in-place               run them and keep the outputs in notebooks/
+python book/build.py                          all of it; prints the path of the first page
+python book/build.py -p images 4 -p steps 20  with other parameters, in every notebook that has them
+python book/build.py --in-place               run them, keep the outputs in notebooks/, build nothing
 """
+
 import argparse
 import shutil
 import subprocess
@@ -28,7 +29,9 @@ def chosen_parameters(pairs):
     known = {name for path in notebooks() for name in papermill.inspect_notebook(str(path))}
     for name, _ in pairs:
         if name not in known:
-            raise ValueError(f"parameter: {name!r} is in no notebook; accepted are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"parameter: {name!r} is in no notebook; accepted are {', '.join(sorted(known))}"
+            )
     return {name: yaml.safe_load(value) for name, value in pairs}
 
 
@@ -37,8 +40,13 @@ def run(path, target, parameters):
     own = papermill.inspect_notebook(str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     papermill.execute_notebook(
-        str(path), str(target), parameters={k: v for k, v in parameters.items() if k in own},
-        cwd=str(path.parent), kernel_name="python3", progress_bar={"desc": path.stem}, log_output=False,
+        str(path),
+        str(target),
+        parameters={k: v for k, v in parameters.items() if k in own},
+        cwd=str(target.parent),
+        kernel_name="python3",
+        progress_bar={"desc": path.stem},
+        log_output=False,
     )
 
 
@@ -53,48 +61,58 @@ def keep(executed, path):
     nbformat.write(notebook, path)
 
 
-def build(parameters):
-    """Execute the notebooks, build the HTML, return the path of the first page."""
+def execute(parameters):
+    """Lay out the book's sources and execute every notebook among them."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(ROOT / "book", SOURCE / "book")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, SOURCE)
     for path in notebooks():
         run(path, SOURCE / "notebooks" / path.name, parameters)
-    html()
-    return ROOT / "_build" / "html" / "index.html"
 
 
 def html():
     """Build the HTML from the executed notebooks; a warning is an error."""
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(SOURCE), "--path-output", str(ROOT), "-n", "-W", "--keep-going", "--all"]
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(SOURCE),
+        "--path-output",
+        str(ROOT),
+        "-n",
+        "-W",
+        "--keep-going",
+        "--all",
+    ]
     subprocess.run(command, check=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing")
+    parser.add_argument(
+        "--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing"
+    )
     args = parser.parse_args()
     try:
         parameters = chosen_parameters(args.parameter)
     except ValueError as error:
         print(f"build: {error}", file=sys.stderr)
         return 2
-    if args.in_place:
-        for path in notebooks():
-            run(path, SOURCE / "notebooks" / path.name, parameters)
-            keep(SOURCE / "notebooks" / path.name, path)
-        return 0
     try:
-        page = build(parameters)
+        execute(parameters)
+        if args.in_place:
+            for path in notebooks():
+                keep(SOURCE / "notebooks" / path.name, path)
+            return 0
+        html()
     except papermill.PapermillExecutionError as error:
         print(f"build: a notebook failed\n{error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError:
         print("build: the book was not built; the warnings above say why", file=sys.stderr)
         return 1
-    print(f"The book: {page}")
+    print(f"The book: {ROOT / '_build' / 'html' / 'index.html'}")
     return 0
 
 

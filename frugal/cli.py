@@ -1,4 +1,5 @@
 """The command ``frugal``: restore one photo, evaluate methods on a folder, train a prior."""
+
 import argparse
 import json
 import sys
@@ -25,11 +26,22 @@ def add_sampling(parser):
     """The arguments that restore and evaluate share."""
     parser.add_argument("--task", required=True, help=", ".join(TASKS[:-1]))
     parser.add_argument("--steps", type=int, default=100, help="reverse steps t (default 100)")
-    parser.add_argument("--switch", type=switch, default=50, help="how many of the hybrid's last steps are DMPS, or 'collapse' (default 50)")
+    parser.add_argument(
+        "--switch",
+        type=switch,
+        default=50,
+        help="how many of the hybrid's last steps are DMPS, or 'collapse' (default 50)",
+    )
     parser.add_argument("--sigma", type=float, default=0.01, help="noise in [-1, 1] units (default 0.01)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--prior", default="faces64", help="a shipped name, a folder, or a hub id (default faces64)")
-    parser.add_argument("--crop", type=int, help="side of the centred square to cut out, 140 for aligned CelebA (default: all of the shorter side)")
+    parser.add_argument(
+        "--prior", default="faces64", help="a shipped name, a folder, or a hub id (default faces64)"
+    )
+    parser.add_argument(
+        "--crop",
+        type=int,
+        help="side of the centred square to cut out, 140 for aligned CelebA (default: all of the shorter side)",
+    )
     parser.add_argument("--zeta", type=float, help="DPS's step (default: tuned)")
     parser.add_argument("--lam", type=float, help="DMPS's step (default: tuned)")
 
@@ -50,6 +62,7 @@ def build_parser():
     many.add_argument("--images", type=Path, required=True)
     many.add_argument("--methods", nargs="+", default=list(METHODS), help=", ".join(METHODS))
     add_sampling(many)
+    many.add_argument("--batch-size", type=int, default=10, help="pictures restored together (default 10)")
     many.add_argument("--limit", type=int, help="only the first so many pictures")
     many.add_argument("--out", type=Path, required=True, help="RESULTS.json")
     many.set_defaults(run=run_evaluate)
@@ -65,21 +78,46 @@ def run_restore(args):
     pipe = RestorationPipeline.from_pretrained(args.prior).to(evaluate.default_device())
     size = pipe.unet.config.sample_size
     x0 = images.load(args.photo, size, args.crop)
-    row, restored = evaluate.restore(
-        pipe, x0, 0, args.task, args.method, sigma=args.sigma, steps=args.steps,
-        switch=args.switch, zeta=args.zeta, lam=args.lam, seed=args.seed,
+    (row,), restored = evaluate.restore(
+        pipe,
+        x0[None],
+        [0],
+        args.task,
+        args.method,
+        sigma=args.sigma,
+        steps=args.steps,
+        switch=args.switch,
+        zeta=args.zeta,
+        lam=args.lam,
+        seed=args.seed,
     )
-    images.save(restored, args.out)
-    print(f"{args.photo} centre-cropped and resized to {size} x {size}, degraded by {args.task} with sigma {args.sigma}")
+    images.save(restored[0], args.out)
+    print(
+        f"{args.photo} centre-cropped and resized to {size} x {size}, degraded by {args.task} with sigma {args.sigma}"
+    )
     quality = f"pSNR {row['psnr']:.2f} dB" + ("" if row["lpips"] is None else f", LPIPS {row['lpips']:.3f}")
-    print(f"{args.out}: {args.method}, {args.steps} steps of which DMPS {row['switch']}, {quality}, {row['seconds']:.1f} s")
+    print(
+        f"{args.out}: {args.method}, {args.steps} steps of which DMPS {row['switch']}, {quality}, {row['seconds']:.1f} s"
+    )
 
 
 def run_evaluate(args):
     """Evaluate and print the mean of each method."""
     out = evaluate.evaluate(
-        args.images, args.task, args.methods, args.out, steps=args.steps, switch=args.switch, sigma=args.sigma,
-        limit=args.limit, seed=args.seed, prior=args.prior, crop=args.crop, zeta=args.zeta, lam=args.lam,
+        args.images,
+        args.task,
+        args.methods,
+        args.out,
+        steps=args.steps,
+        switch=args.switch,
+        sigma=args.sigma,
+        limit=args.limit,
+        seed=args.seed,
+        prior=args.prior,
+        crop=args.crop,
+        zeta=args.zeta,
+        lam=args.lam,
+        batch_size=args.batch_size,
     )
     print(evaluate.describe(json.loads(out.read_text())["rows"]))
 

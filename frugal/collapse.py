@@ -1,4 +1,5 @@
 """The poster's collapse heuristic: the guesses x0_hat stop changing, so the picture is decided."""
+
 import torch
 
 from . import metrics

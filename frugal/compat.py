@@ -1,6 +1,8 @@
-"""Make ``import torchvision`` work beside a torch of another build."""
+"""What must happen before diffusers, lpips and torchvision are imported."""
+
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -27,3 +29,10 @@ def mend_torchvision():
             for name in ("nms", "qnms"):
                 library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             _kept_alive.append(library)
+
+
+def hush_tqdm():
+    """Import tqdm.auto without its warning that a notebook has no ipywidgets; text bars are wanted here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tqdm.auto  # noqa: F401

@@ -1,4 +1,5 @@
 """Measure methods on pictures: one row for each picture and method, paired noise, resumable files."""
+
 import json
 import math
 import os
@@ -27,63 +28,92 @@ def generators(seed, index):
     return [torch.Generator().manual_seed(seed * 1_000_003 + 2 * index + j) for j in (0, 1)]
 
 
-def restore(pipe, x0, index, task, method, *, sigma, steps, switch=None, zeta=None, lam=None, seed=0):
-    """Measure and restore one picture x0 (C, H, W). Returns its row (without a name) and the picture.
+def measure(x0, indices, task, sigma, seed=0):
+    """The operator and the noisy measurements (B, *measurement_shape) of pictures x0 (B, C, H, W)."""
+    A = operators.make(task, tuple(x0.shape[1:]))
+    return A, A.measure(x0, sigma, generator=[generators(seed, i)[0] for i in indices])
 
-    ``psnr`` in dB, ``lpips`` None where its weights are not to be had, ``seconds`` of wall time for
-    the restoration alone, ``nfe`` network calls, ``backprops`` how many of them were back-propagated.
+
+def restore(pipe, x0, indices, task, method, *, sigma, steps, switch=None, zeta=None, lam=None, seed=0):
+    """Measure and restore pictures x0 (B, C, H, W), numbered ``indices``, together.
+
+    Returns a row for each picture, without its name, and the restored pictures (B, C, H, W).
+    ``psnr`` in dB; ``lpips``, None where its weights are not to be had; ``seconds``, wall time of the
+    batch over its B pictures; ``nfe``, network calls; ``backprops``, those that were back-propagated.
     """
-    A, y = measurement(x0, index, task, sigma, seed)
+    A, y = measure(x0, indices, task, sigma, seed)
+    noise = [generators(seed, i)[1] for i in indices]
     start = time.perf_counter()
-    out = pipe(y, A, sigma, method, steps, switch, zeta=zeta, lam=lam, generator=[generators(seed, index)[1]])
+    out = pipe(y, A, sigma, method, steps, switch, zeta=zeta, lam=lam, generator=noise)
     restored = out.images.cpu()
-    seconds = time.perf_counter() - start
-    row = {
-        "task": task, "method": method, "psnr": metrics.psnr(restored, x0[None]).item(), "lpips": lpips_or_none(restored, x0[None]),
-        "seconds": seconds, "nfe": out.nfe, "backprops": out.backprops[0], "switch": out.switch[0],
-    }
-    return row, restored[0]
+    seconds = (time.perf_counter() - start) / len(x0)
+    quality = zip(metrics.psnr(restored, x0).tolist(), lpips_or_none(restored, x0), out.backprops, out.switch)
+    rows = [
+        {
+            "task": task,
+            "method": method,
+            "psnr": psnr,
+            "lpips": lpips,
+            "seconds": seconds,
+            "nfe": out.nfe,
+            "backprops": backprops,
+            "switch": k,
+        }
+        for psnr, lpips, backprops, k in quality
+    ]
+    return rows, restored
 
 
-def compare(pipe, named, task, methods=METHODS, **settings):
-    """Restore every picture of ``named``, {name: (C, H, W)}, with every method; arguments as in ``restore``.
+def compare(pipe, named, task, methods=METHODS, batch_size=10, **settings):
+    """Restore every picture of ``named``, {name: (C, H, W)}, with every method; ``settings`` as in ``restore``.
 
     Returns the rows, with "image", and {"measured": previews, method: restored}, each (B, C, H, W).
     """
-    warm_up(pipe, task, next(iter(named.values())).shape)
-    rows, restored = [], {method: [] for method in ("measured", *methods)}
-    for index, (name, x0) in enumerate(named.items()):
-        A, y = measurement(x0, index, task, settings["sigma"], settings.get("seed", 0))
-        restored["measured"].append(A.preview(y)[0].expand_as(x0))
-        for method in methods:
-            row, picture = restore(pipe, x0, index, task, method, **settings)
-            rows.append({"image": name, **row})
-            restored[method].append(picture)
-    return rows, {method: torch.stack(pictures) for method, pictures in restored.items()}
+    names, x0 = list(named), torch.stack(list(named.values()))
+    A, y = measure(x0, range(len(x0)), task, settings["sigma"], settings.get("seed", 0))
+    rows, restored = [], {"measured": A.preview(y).expand_as(x0)}
+    warm_up(pipe, task, x0.shape[1:])
+    for method in methods:
+        pictures = []
+        for batch in torch.arange(len(x0)).split(batch_size):
+            some, out = restore(pipe, x0[batch], batch.tolist(), task, method, **settings)
+            rows += [{"image": names[i], **row} for i, row in zip(batch.tolist(), some)]
+            pictures.append(out)
+        restored[method] = torch.cat(pictures)
+    return rows, restored
 
 
 def warm_up(pipe, task, shape):
     """One short restoration of each kind, so that the first picture's time holds no set-up."""
-    x0 = torch.zeros(shape)
     for method in METHODS:
-        restore(pipe, x0, 0, task, method, sigma=0.0, steps=2, switch=1)
-
-
-def measurement(x0, index, task, sigma, seed=0):
-    """The operator and the noisy measurement (1, *measurement_shape) of picture ``index``, x0 (C, H, W)."""
-    A = operators.make(task, tuple(x0.shape))
-    return A, A.measure(x0[None], sigma, generator=generators(seed, index)[0])
+        restore(pipe, torch.zeros(1, *shape), [0], task, method, sigma=0.0, steps=2, switch=1)
 
 
 def lpips_or_none(x, y):
-    """LPIPS of one pair, or None where its trained weights cannot be had."""
+    """LPIPS of each pair, a list of numbers, or of None where its trained weights cannot be had."""
     try:
-        return metrics.lpips(x.clamp(-1, 1), y).item()
+        return metrics.lpips(x.clamp(-1, 1), y).tolist()
     except metrics.LPIPSUnavailable:
-        return None
+        return [None] * len(x)
 
 
-def evaluate(folder, task, methods, out, *, steps=100, switch=50, sigma=0.01, limit=None, seed=0, prior="faces64", crop=None, zeta=None, lam=None):
+def evaluate(
+    folder,
+    task,
+    methods,
+    out,
+    *,
+    steps=100,
+    switch=50,
+    sigma=0.01,
+    limit=None,
+    seed=0,
+    prior="faces64",
+    crop=None,
+    zeta=None,
+    lam=None,
+    batch_size=10,
+):
     """Measure ``methods`` on the pictures of ``folder`` and write RESULTS.json at ``out``.
 
     The file holds {"meta": {...}, "rows": [...]}, rows as in ``restore`` plus "image". Rows already
@@ -98,34 +128,72 @@ def evaluate(folder, task, methods, out, *, steps=100, switch=50, sigma=0.01, li
     unknown = [m for m in methods if m not in METHODS]
     if unknown:
         raise ValueError(f"methods: {unknown[0]!r} is unknown; accepted are {', '.join(METHODS)}")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit: {limit} is not accepted; give a whole number of at least 1")
+    for name, value in (("limit", limit), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: {value} is not accepted; give a whole number of at least 1")
     if not out.parent.is_dir():
         raise ValueError(f"out: the folder {out.parent} does not exist")
     paths = images.find(folder)[:limit]
     settings = {
-        "images": Path(folder).name, "task": task, "steps": steps, "switch": switch, "sigma": sigma, "seed": seed, "crop": crop,
-        "zeta": default_zeta(task, steps) if zeta is None else zeta, "lam": HYPERPARAMETERS["lam"] if lam is None else lam,
-        "prior": str(prior), "prior_digest": pipe.digest(), "device": device_name(state.device),
+        "images": Path(folder).name,
+        "task": task,
+        "steps": steps,
+        "switch": switch,
+        "sigma": sigma,
+        "seed": seed,
+        "crop": crop,
+        "zeta": default_zeta(task, steps) if zeta is None else zeta,
+        "lam": HYPERPARAMETERS["lam"] if lam is None else lam,
+        "prior": str(prior),
+        "prior_digest": pipe.digest(),
+        "device": device_name(state.device),
+        "batch_size": batch_size,
     }
     check_run(pipe, size, settings)
     partial = out.with_name(f"{out.name}.{state.process_index}.part")
-    rows = [r for file in (out, *sorted(out.parent.glob(f"{out.name}.*.part"))) if file.exists() for r in read_rows(file, settings)]
+    rows = [
+        r
+        for file in (out, *sorted(out.parent.glob(f"{out.name}.*.part")))
+        if file.exists()
+        for r in read_rows(file, settings)
+    ]
     done = {(r["image"], r["method"]): r for r in rows}
     mine = list(enumerate(paths))[state.process_index :: state.num_processes]
-    todo = [(i, path, m) for i, path in mine for m in methods if (path.name, m) not in done]
-    if todo:
+    todo = {m: [(i, path) for i, path in mine if (path.name, m) not in done] for m in methods}
+    bar = tqdm(total=sum(map(len, todo.values())), desc=task, disable=not state.is_main_process)
+    if bar.total:
         warm_up(pipe, task, (pipe.unet.config.in_channels, size, size))
-    for i, path, method in tqdm(todo, desc=task, disable=not state.is_main_process):
-        x0 = images.load(path, size, crop)
-        row, _ = restore(pipe, x0, i, task, method, sigma=sigma, steps=steps, switch=switch, zeta=zeta, lam=lam, seed=seed)
-        done[path.name, method] = {"image": path.name, **row}
-        write_json(partial, {"meta": settings, "rows": list(done.values())})
+    for method, missing in todo.items():
+        for batch in (missing[i : i + batch_size] for i in range(0, len(missing), batch_size)):
+            x0 = torch.stack([images.load(path, size, crop) for _, path in batch])
+            new, _ = restore(
+                pipe,
+                x0,
+                [i for i, _ in batch],
+                task,
+                method,
+                sigma=sigma,
+                steps=steps,
+                switch=switch,
+                zeta=zeta,
+                lam=lam,
+                seed=seed,
+            )
+            done |= {(path.name, method): {"image": path.name, **row} for (_, path), row in zip(batch, new)}
+            write_json(partial, {"meta": settings, "rows": list(done.values())})
+            bar.update(len(batch))
+    bar.close()
     state.wait_for_everyone()
     rows = {(r["image"], r["method"]): r for r in gather_object(list(done.values()))}
     if state.is_main_process:
         meta = {**settings, "limit": limit, "seconds_per_call": seconds_per_call(pipe, size), **provenance()}
-        write_json(out, {"meta": meta, "rows": sorted(rows.values(), key=lambda r: (r["image"], METHODS.index(r["method"])))})
+        write_json(
+            out,
+            {
+                "meta": meta,
+                "rows": sorted(rows.values(), key=lambda r: (r["image"], METHODS.index(r["method"]))),
+            },
+        )
         for file in out.parent.glob(f"{out.name}.*.part"):
             file.unlink()
     return out
@@ -148,7 +216,9 @@ def read_rows(file, settings):
         raise ValueError(f"out: {file} is there but is no results file; give another name") from None
     differing = [name for name, value in settings.items() if meta.get(name) != value]
     if differing:
-        raise ValueError(f"out: {file} was made with another {', '.join(differing)}; give another name or delete it")
+        raise ValueError(
+            f"out: {file} was made with another {', '.join(differing)}; give another name or delete it"
+        )
     return rows
 
 
@@ -178,7 +248,13 @@ def provenance():
         commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = None
-    return {"commit": commit, "frugal": __version__, "python": platform.python_version(), "torch": torch.__version__, "diffusers": diffusers.__version__}
+    return {
+        "commit": commit,
+        "frugal": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+    }
 
 
 @torch.no_grad()
@@ -221,5 +297,9 @@ def describe(rows):
     lines = [line("", columns)]
     lines += [line(m, [cell(interval(values(rows, m, key))) for key in columns]) for m in present]
     if "dps" in present:
-        lines += [line(f"{m} - dps", [cell(paired_interval(rows, m, "dps", key)) for key in columns]) for m in present if m != "dps"]
+        lines += [
+            line(f"{m} - dps", [cell(paired_interval(rows, m, "dps", key)) for key in columns])
+            for m in present
+            if m != "dps"
+        ]
     return "\n".join(lines)

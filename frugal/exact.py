@@ -1,4 +1,5 @@
 """Mixture-of-Gaussians priors, for which the denoiser and the posterior are known exactly."""
+
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +39,9 @@ class GaussianMixture:
     def covariance(self):
         """Cov[x], (n, n)."""
         centred = self.means - self.mean()
-        return torch.einsum("j,jab->ab", self.weights, self.covariances) + centred.T @ (self.weights[:, None] * centred)
+        return torch.einsum("j,jab->ab", self.weights, self.covariances) + centred.T @ (
+            self.weights[:, None] * centred
+        )
 
     def sample(self, count, generator=None):
         """Independent draws, (count, n)."""
@@ -53,7 +56,9 @@ class GaussianMixture:
         offset = torch.einsum("jni,bjn->bji", self.eigenvectors, x_k[:, None] - alpha_bar**0.5 * self.means)
         log_evidence = -0.5 * (offset**2 / variance + variance.log()).sum(-1)
         responsibility = (self.weights.log() + log_evidence).softmax(1)
-        shrunk = torch.einsum("jni,bji->bjn", self.eigenvectors, alpha_bar**0.5 * self.eigenvalues / variance * offset)
+        shrunk = torch.einsum(
+            "jni,bji->bjn", self.eigenvectors, alpha_bar**0.5 * self.eigenvalues / variance * offset
+        )
         return torch.einsum("bj,bjn->bn", responsibility, self.means + shrunk)
 
     def posterior(self, y, matrix, sigma):
@@ -79,7 +84,9 @@ class ExactDenoiser(torch.nn.Module):
     def __init__(self, mixture, scheduler):
         super().__init__()
         if scheduler.config.prediction_type != "sample":
-            raise ValueError(f"scheduler: predicts {scheduler.config.prediction_type!r}; an exact denoiser needs 'sample'")
+            raise ValueError(
+                f"scheduler: predicts {scheduler.config.prediction_type!r}; an exact denoiser needs 'sample'"
+            )
         self.mixture = mixture
         self.alphas_cumprod = scheduler.alphas_cumprod.double()
 

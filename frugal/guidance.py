@@ -3,6 +3,7 @@
 Everything is per picture: x_k and x0_hat are (B, C, H, W), y is (B, *measurement_shape),
 and the pictures of a batch do not influence each other.
 """
+
 import torch
 
 

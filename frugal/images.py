@@ -1,4 +1,5 @@
 """Pictures in and out: files on one side, tensors (B, C, H, W) in [-1, 1] on the other."""
+
 import os
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def load(path, size=64, crop=None):
     except FileNotFoundError:
         raise ValueError(f"image: {path} does not exist; give the path of a picture") from None
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
-        raise ValueError(f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file") from None
+        raise ValueError(
+            f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file"
+        ) from None
     side = crop or min(picture.size)
     if side > min(picture.size):
         raise ValueError(f"crop: {side} is more than the shorter side of {path} ({min(picture.size)} pixels)")

@@ -1,4 +1,5 @@
 """Quality of a restoration, image by image: pSNR and LPIPS."""
+
 import functools
 import warnings
 
@@ -34,16 +35,20 @@ def lpips(x, y):
     """
     _check(x, y)
     if x.shape[1] != 3 or min(x.shape[2:]) < SMALLEST:
-        raise ValueError(f"x: LPIPS takes images (B, 3, H, W) with sides of at least {SMALLEST} "
-                         f"pixels, got {tuple(x.shape)}")
+        raise ValueError(
+            f"x: LPIPS takes images (B, 3, H, W) with sides of at least {SMALLEST} "
+            f"pixels, got {tuple(x.shape)}"
+        )
     with torch.no_grad():
         return _lpips_network(x.device)(x.float(), y.float()).flatten()
 
 
 def _check(x, y):
     if x.ndim != 4 or x.shape != y.shape:
-        raise ValueError("x, y: two batches of images of the same shape (B, C, H, W) are needed, "
-                         f"got {tuple(x.shape)} and {tuple(y.shape)}")
+        raise ValueError(
+            "x, y: two batches of images of the same shape (B, C, H, W) are needed, "
+            f"got {tuple(x.shape)} and {tuple(y.shape)}"
+        )
     if not (x.is_floating_point() and y.is_floating_point()):
         raise ValueError(f"x, y: floating-point images in [-1, 1] are needed, got {x.dtype} and {y.dtype}")
 
@@ -60,5 +65,5 @@ def _lpips_network(device):
         network = LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     with torch.no_grad():  # every feature is overwritten: slice1.0.weight takes features.0.weight
         for name, parameter in network.net.named_parameters():
-            parameter.copy_(weights["features" + name[name.index("."):]])
+            parameter.copy_(weights["features" + name[name.index(".") :]])
     return network.to(device)

@@ -4,6 +4,7 @@ Pictures x are (B, C, H, W) in [-1, 1]; measurements y are (B, *measurement_shap
 coefficients c are (B, r), r the number of singular values kept (all that can differ from zero).
 Every transform runs on the device and in the dtype of what it is given.
 """
+
 import math
 from dataclasses import dataclass
 from typing import Callable
@@ -12,8 +13,17 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 TASKS = (
-    "denoise", "colorize", "sr4", "sr8", "sr16", "deblur", "deblur-motion",
-    "inpaint-box", "inpaint-random", "outpaint", "inpaint",
+    "denoise",
+    "colorize",
+    "sr4",
+    "sr8",
+    "sr16",
+    "deblur",
+    "deblur-motion",
+    "inpaint-box",
+    "inpaint-random",
+    "outpaint",
+    "inpaint",
 )
 
 
@@ -60,7 +70,9 @@ class LinearOperator:
         Raises ValueError for pictures of another shape or a sigma that is negative or not finite.
         """
         if x0.ndim != 4 or tuple(x0.shape[1:]) != self.image_shape:
-            raise ValueError(f"x0: shape {tuple(x0.shape)} does not fit; expected (B, {', '.join(map(str, self.image_shape))})")
+            raise ValueError(
+                f"x0: shape {tuple(x0.shape)} does not fit; expected (B, {', '.join(map(str, self.image_shape))})"
+            )
         check_sigma(sigma)
         y = self.A(x0)
         return y + sigma * randn_tensor(y.shape, generator=generator, device=y.device, dtype=y.dtype)
@@ -78,7 +90,9 @@ class LinearOperator:
 def check_sigma(sigma):
     """Raise ValueError unless sigma is a finite number >= 0."""
     if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"sigma: {sigma!r} is not accepted; give a finite number of at least 0, in [-1, 1] units")
+        raise ValueError(
+            f"sigma: {sigma!r} is not accepted; give a finite number of at least 0, in [-1, 1] units"
+        )
 
 
 def make(task, image_shape=(3, 64, 64), mask=None, kernel=None):
@@ -96,7 +110,9 @@ def make(task, image_shape=(3, 64, 64), mask=None, kernel=None):
     """
     image_shape = tuple(image_shape)
     if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
-        raise ValueError(f"image_shape: {image_shape} is not accepted; give three positive whole numbers (C, H, W)")
+        raise ValueError(
+            f"image_shape: {image_shape} is not accepted; give three positive whole numbers (C, H, W)"
+        )
     if task not in TASKS:
         raise ValueError(f"task: {task!r} is unknown; accepted are {', '.join(TASKS)}")
     paints = task.startswith("inpaint") or task == "outpaint"
@@ -125,7 +141,10 @@ def colorization(name, image_shape):
     """y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
     C, H, W = image_shape
     return LinearOperator(
-        name, image_shape, (1, H, W), torch.full((H * W,), C**-0.5, dtype=torch.float64),
+        name,
+        image_shape,
+        (1, H, W),
+        torch.full((H * W,), C**-0.5, dtype=torch.float64),
         U=lambda c: c.reshape(-1, 1, H, W),
         Ut=lambda y: y.flatten(1),
         V=lambda c: c.reshape(-1, 1, H, W).repeat(1, C, 1, 1) / C**0.5,
@@ -141,7 +160,10 @@ def super_resolution(name, image_shape, factor):
     small = (C, H // factor, W // factor)
     enlarge = lambda x: x.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
     return LinearOperator(
-        name, image_shape, small, torch.full((math.prod(small),), 1 / factor, dtype=torch.float64),
+        name,
+        image_shape,
+        small,
+        torch.full((math.prod(small),), 1 / factor, dtype=torch.float64),
         U=lambda c: c.reshape(-1, *small),
         Ut=lambda y: y.flatten(1),
         V=lambda c: enlarge(c.reshape(-1, *small)) / factor,
@@ -152,16 +174,25 @@ def super_resolution(name, image_shape, factor):
 def inpainting(name, image_shape, mask):
     """y = the pixels that the mask shows, as a vector: V^T picks them, U = I, s = 1."""
     if mask is None:
-        raise ValueError("mask: inpaint needs one; give an array (H, W) that is nonzero where the pixel is seen")
+        raise ValueError(
+            "mask: inpaint needs one; give an array (H, W) that is nonzero where the pixel is seen"
+        )
     mask = torch.as_tensor(mask)
-    if mask.ndim not in (2, 3) or mask.shape[-2:] != image_shape[1:] or (mask.ndim == 3 and mask.shape[0] not in (1, image_shape[0])):
+    if (
+        mask.ndim not in (2, 3)
+        or mask.shape[-2:] != image_shape[1:]
+        or (mask.ndim == 3 and mask.shape[0] not in (1, image_shape[0]))
+    ):
         raise ValueError(f"mask: shape {tuple(mask.shape)} does not fit a picture of shape {image_shape}")
     seen = (mask != 0).expand(image_shape).flatten().nonzero().squeeze(1)
     if not len(seen):
         raise ValueError("mask: no pixel is seen; at least one must be nonzero")
     n = math.prod(image_shape)
     return LinearOperator(
-        name, image_shape, (len(seen),), torch.ones(len(seen), dtype=torch.float64),
+        name,
+        image_shape,
+        (len(seen),),
+        torch.ones(len(seen), dtype=torch.float64),
         U=lambda c: c,
         Ut=lambda y: y,
         V=lambda c: c.new_zeros(len(c), n).index_copy(1, seen.to(c.device), c).reshape(-1, *image_shape),
@@ -179,7 +210,9 @@ def deblurring(name, image_shape, kernel):
     C, H, W = image_shape
     kernel = torch.as_tensor(kernel, dtype=torch.float64)
     if kernel.ndim != 2 or kernel.shape[0] > H or kernel.shape[1] > W or not kernel.isfinite().all():
-        raise ValueError(f"kernel: shape {tuple(kernel.shape)} is not accepted; give finite (h, w) no larger than {H} x {W}")
+        raise ValueError(
+            f"kernel: shape {tuple(kernel.shape)} is not accepted; give finite (h, w) no larger than {H} x {W}"
+        )
     padded = torch.zeros(H, W, dtype=torch.float64)
     padded[: kernel.shape[0], : kernel.shape[1]] = kernel
     centred = padded.roll((-(kernel.shape[0] // 2), -(kernel.shape[1] // 2)), (0, 1))
@@ -197,7 +230,10 @@ def deblurring(name, image_shape, kernel):
         return torch.fft.ifft2(torch.fft.fft2(x) * phase.to(x.device, torch.complex(x, x).dtype)).real
 
     return LinearOperator(
-        name, image_shape, image_shape, modulus.flatten().repeat(C),
+        name,
+        image_shape,
+        image_shape,
+        modulus.flatten().repeat(C),
         U=lambda c: shift(hartley(c), phase),
         Ut=lambda y: hartley(shift(y, phase.conj())).flatten(1),
         V=hartley,

@@ -1,10 +1,12 @@
 """RestorationPipeline: a diffusers pipeline that restores pictures from linear measurements."""
+
 import hashlib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
-from diffusers import DDPMScheduler, DiffusionPipeline, UNet2DModel
+from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput, logging
 from diffusers.utils.torch_utils import randn_tensor
 
@@ -58,11 +60,15 @@ class RestorationPipeline(DiffusionPipeline):
         is_folder = Path(prior).is_dir()
         if not shipped.is_dir() and not is_folder and str(prior).count("/") != 1:
             names = ", ".join(sorted(p.name for p in SHIPPED.iterdir()))
-            raise ValueError(f"prior: {str(prior)!r} is no shipped prior ({names}), no folder and no hub id of the form owner/name")
+            raise ValueError(
+                f"prior: {str(prior)!r} is no shipped prior ({names}), no folder and no hub id of the form owner/name"
+            )
         source = shipped if shipped.is_dir() else prior
         logging.disable_progress_bar()  # two small files need none
         try:
-            return super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
+            pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
+            pipe.unet.to(memory_format=torch.channels_last)  # a quarter faster for batches on a CPU
+            return pipe
         except Exception as error:  # diffusers, safetensors and the hub raise a dozen unrelated kinds
             if shipped.is_dir() or is_folder:
                 reason = f"{source} holds no whole UNet2DModel and DDPMScheduler in diffusers' format with safetensors weights"
@@ -74,6 +80,11 @@ class RestorationPipeline(DiffusionPipeline):
             raise ValueError(f"prior: {reason} ({type(error).__name__})") from error
         finally:
             logging.enable_progress_bar()
+
+    @property
+    def device(self):
+        """Where the network's tensors are; the CPU for a network without any."""
+        return next(chain(self.unet.parameters(), self.unet.buffers()), torch.empty(0)).device
 
     def digest(self):
         """SHA-256 of the network's tensors, names included, as hexadecimal; recorded with every result."""
@@ -89,13 +100,26 @@ class RestorationPipeline(DiffusionPipeline):
         def denoise(x_k, k):
             output = self.unet(x_k, schedule.timestep[k]).sample
             x0_hat = predicted_x0(output, x_k, schedule.alpha_bar[k], config.prediction_type)
-            return x0_hat.clamp(-config.clip_sample_range, config.clip_sample_range) if config.clip_sample else x0_hat
+            return (
+                x0_hat.clamp(-config.clip_sample_range, config.clip_sample_range)
+                if config.clip_sample
+                else x0_hat
+            )
 
         return denoise
 
     def __call__(
-        self, y, A, sigma, method="hybrid", num_inference_steps=100, switch=None, zeta=None, lam=None,
-        generator=None, callback_on_step_end=None,
+        self,
+        y,
+        A,
+        sigma,
+        method="hybrid",
+        num_inference_steps=100,
+        switch=None,
+        zeta=None,
+        lam=None,
+        generator=None,
+        callback_on_step_end=None,
     ):
         """Restore pictures from measurements y = A x_0 + sigma n.
 
@@ -126,7 +150,9 @@ class RestorationPipeline(DiffusionPipeline):
             def callback(k, x, x0_hat):
                 if callback_on_step_end is not None:
                     state = {"latents": x, "x0_hat": x0_hat}
-                    x = (callback_on_step_end(self, schedule.t - k, schedule.timestep[k], state) or {}).get("latents", x)
+                    x = (callback_on_step_end(self, schedule.t - k, schedule.timestep[k], state) or {}).get(
+                        "latents", x
+                    )
                 bar.update()
                 return x
 
@@ -136,7 +162,9 @@ class RestorationPipeline(DiffusionPipeline):
             elif method == "dmps":
                 x = samplers.dmps(denoise, schedule, y, A, sigma, lam, noise, callback)
             else:
-                x, switch = samplers.hybrid(denoise, schedule, y, A, sigma, zeta, lam, switch, noise, callback)
+                x, switch = samplers.hybrid(
+                    denoise, schedule, y, A, sigma, zeta, lam, switch, noise, callback
+                )
         switches = switch.tolist() if method == "hybrid" else [0 if method == "dps" else schedule.t] * len(y)
         return RestorationOutput(x, switches, schedule.t, [schedule.t - k for k in switches])
 
@@ -145,15 +173,25 @@ class RestorationPipeline(DiffusionPipeline):
         if method not in METHODS:
             raise ValueError(f"method: {method!r} is unknown; accepted are {', '.join(METHODS)}")
         check_sigma(sigma)
-        if y.ndim != 1 + len(A.measurement_shape) or tuple(y.shape[1:]) != tuple(A.measurement_shape) or not len(y):
+        if (
+            y.ndim != 1 + len(A.measurement_shape)
+            or tuple(y.shape[1:]) != tuple(A.measurement_shape)
+            or not len(y)
+        ):
             expected = ", ".join(map(str, A.measurement_shape))
             raise ValueError(f"y: shape {tuple(y.shape)} does not fit {A.name}; expected (B, {expected})")
         if not y.isfinite().all():
-            raise ValueError("y: holds entries that are not finite; every measurement must be a finite number")
+            raise ValueError(
+                "y: holds entries that are not finite; every measurement must be a finite number"
+            )
         if isinstance(generator, list) and len(generator) != len(y):
-            raise ValueError(f"generator: {len(generator)} were given for {len(y)} pictures; give one, or one for each")
+            raise ValueError(
+                f"generator: {len(generator)} were given for {len(y)} pictures; give one, or one for each"
+            )
         switch = t // 2 if switch is None else switch
         whole = isinstance(switch, int) and not isinstance(switch, bool)
         if switch != "collapse" and not (whole and 0 <= switch <= t):
-            raise ValueError(f"switch: {switch!r} is not accepted; give a whole number from 0 to {t}, or 'collapse'")
+            raise ValueError(
+                f"switch: {switch!r} is not accepted; give a whole number from 0 to {t}, or 'collapse'"
+            )
         return switch

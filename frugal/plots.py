@@ -1,4 +1,5 @@
 """Figures in one style: fixed size, colour-blind-safe, pictures always on the same range."""
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -11,11 +12,21 @@ LABELS = {"dps": "DPS", "dmps": "DMPS", "hybrid": "hybrid"}
 
 def use_style():
     """Set the book's matplotlib defaults."""
-    plt.rcParams.update({
-        "figure.figsize": (7, 3.5), "figure.dpi": 110, "savefig.dpi": 110, "figure.constrained_layout.use": True,
-        "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-        "grid.alpha": 0.25, "lines.linewidth": 1.8, "axes.prop_cycle": plt.cycler(color=list(COLOURS.values())),
-    })
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7, 3.5),
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "lines.linewidth": 1.8,
+            "axes.prop_cycle": plt.cycler(color=list(COLOURS.values())),
+        }
+    )
 
 
 def gallery(rows, titles=None, scale=1.1):
@@ -25,12 +36,16 @@ def gallery(rows, titles=None, scale=1.1):
     ``titles`` stand above the B columns. Returns the figure.
     """
     columns = max(len(x) for x in rows.values())
-    figure, axes = plt.subplots(len(rows), columns, figsize=(scale * columns + 0.9, scale * len(rows) + 0.2), squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(scale * columns + 0.9, scale * len(rows) + 0.2), squeeze=False
+    )
     for line, (label, pictures) in zip(axes, rows.items()):
         for axis in line:
             axis.axis("off")
         for axis, picture in zip(line, to_uint8(pictures)):
-            axis.imshow(np.repeat(picture, 3, -1) if picture.shape[-1] == 1 else picture, interpolation="nearest")
+            axis.imshow(
+                np.repeat(picture, 3, -1) if picture.shape[-1] == 1 else picture, interpolation="nearest"
+            )
         line[0].text(-0.08, 0.5, label, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
     for axis, title in zip(axes[0], titles or []):
         axis.set_title(title, fontsize=9)
@@ -40,7 +55,14 @@ def gallery(rows, titles=None, scale=1.1):
 def intervals(axis, names, triples, reference=None):
     """Horizontal points with 95 % intervals: ``triples`` are (mean, low, high), one for each name."""
     for i, (name, (mean, low, high)) in enumerate(zip(names, triples)):
-        axis.errorbar(mean, i, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, color=COLOURS.get(name, COLOURS["truth"]))
+        axis.errorbar(
+            mean,
+            i,
+            xerr=[[mean - low], [high - mean]],
+            fmt="o",
+            capsize=3,
+            color=COLOURS.get(name, COLOURS["truth"]),
+        )
     axis.set_yticks(range(len(names)), [LABELS.get(n, n) for n in names])
     axis.invert_yaxis()
     if reference is not None:

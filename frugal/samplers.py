@@ -7,6 +7,7 @@ y, A      measurements (B, *measurement_shape) and their ``operators.LinearOpera
 noise     () -> standard normal (B, C, H, W); the first draw starts the chain, then one a step
 callback  (k, x, x0_hat) -> x, called after step k with x = x_{k-1} and the guess made at k
 """
+
 import torch
 
 from . import metrics
@@ -77,7 +78,9 @@ def hybrid(denoise, schedule, y, A, sigma, zeta, lam, switch, noise, callback=ke
         if len(dear):
             x_prev[dear], x0_hat[dear] = dps_step(denoise, schedule, k, x[dear], z[dear], y[dear], A, zeta)
         if len(cheap):
-            x_prev[cheap], x0_hat[cheap] = dmps_step(denoise, schedule, k, x[cheap], z[cheap], y[cheap], A, sigma, lam)
+            x_prev[cheap], x0_hat[cheap] = dmps_step(
+                denoise, schedule, k, x[cheap], z[cheap], y[cheap], A, sigma, lam
+            )
         if find and previous is not None:
             collapsed = (metrics.psnr(x0_hat, previous) >= THRESHOLD).cpu()
             switch = torch.where(collapsed & (switch == 0), k - 1, switch)

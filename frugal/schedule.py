@@ -1,4 +1,5 @@
 """The variance-preserving noise schedule, respaced to t reverse steps."""
+
 from dataclasses import dataclass
 
 import torch
@@ -85,4 +86,6 @@ def predicted_x0(output, x_k, alpha_bar, prediction_type):
         return output
     if prediction_type == "v_prediction":
         return alpha_bar**0.5 * x_k - (1 - alpha_bar) ** 0.5 * output
-    raise ValueError(f"prediction_type: {prediction_type!r} is unknown; accepted are {', '.join(PREDICTION_TYPES)}")
+    raise ValueError(
+        f"prediction_type: {prediction_type!r} is unknown; accepted are {', '.join(PREDICTION_TYPES)}"
+    )

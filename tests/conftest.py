@@ -1,3 +1,4 @@
+import frugal  # noqa: F401  first, so that it mends torchvision before a test imports diffusers
 from hypothesis import settings
 
 # The same examples on every machine, and no time limit that a slow one would miss.

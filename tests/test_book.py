@@ -1,4 +1,5 @@
 """The book's sources: notebooks executed and parametrised, equations labelled once, nothing that cannot build."""
+
 import re
 import subprocess
 import sys
@@ -44,14 +45,17 @@ def test_every_figure_has_a_caption_and_a_text_for_those_who_cannot_see_it(noteb
 
 
 def test_some_cells_are_compared_and_some_hold_an_assertion(notebook):
-    compared = [c for c in code(notebook) if c.outputs and "nbval-ignore-output" not in c.metadata.get("tags", [])]
+    compared = [
+        c for c in code(notebook) if c.outputs and "nbval-ignore-output" not in c.metadata.get("tags", [])
+    ]
     assert compared and any("assert " in c.source for c in code(notebook))
-
 
 
 def text_of_all_pages():
     markdown = [p.read_text() for p in sorted((ROOT / "book").glob("*.md"))]
-    cells = [c.source for p in NOTEBOOKS for c in nbformat.read(p, as_version=4).cells if c.cell_type == "markdown"]
+    cells = [
+        c.source for p in NOTEBOOKS for c in nbformat.read(p, as_version=4).cells if c.cell_type == "markdown"
+    ]
     return "\n".join(markdown + cells)
 
 
@@ -65,9 +69,14 @@ def test_equations_are_labelled_once_and_every_reference_has_one():
     assert {f"eq-{n}" for n in range(1, 7)} <= cited
 
 
-@pytest.mark.parametrize("number, function", [
-    (3, guidance.dps_score), (5, guidance.dmps_score_dense), (6, guidance.dmps_score),
-])
+@pytest.mark.parametrize(
+    "number, function",
+    [
+        (3, guidance.dps_score),
+        (5, guidance.dmps_score_dense),
+        (6, guidance.dmps_score),
+    ],
+)
 def test_equation_and_function_name_each_other(number, function):
     assert f"Eq. {number}" in function.__doc__
     assert f"{{py:func}}`frugal.guidance.{function.__name__}`" in text_of_all_pages()
@@ -76,7 +85,9 @@ def test_equation_and_function_name_each_other(number, function):
 def test_the_contents_list_every_page():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    there = [f"book/{p.stem}" for p in (ROOT / "book").glob("*.md")] + [f"notebooks/{p.stem}" for p in NOTEBOOKS]
+    there = [f"book/{p.stem}" for p in (ROOT / "book").glob("*.md")] + [
+        f"notebooks/{p.stem}" for p in NOTEBOOKS
+    ]
     assert sorted(listed) == sorted(there)
 
 
@@ -84,4 +95,6 @@ def test_an_unknown_notebook_parameter_is_one_sentence_and_exit_code_2():
     command = [sys.executable, str(ROOT / "book" / "build.py"), "-p", "pictures", "3"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("build: parameter: 'pictures'") and len(done.stderr.strip().splitlines()) == 1
+    assert (
+        done.stderr.startswith("build: parameter: 'pictures'") and len(done.stderr.strip().splitlines()) == 1
+    )

@@ -1,4 +1,5 @@
 """Evaluation files and the command: resuming, settings that differ, bad input with exit code 2."""
+
 import json
 
 import pytest
@@ -26,9 +27,24 @@ def test_results_file(folder, tmp_path, capsys):
     out = tmp_path / "r.json"
     assert run(folder, out) == 0
     results = json.loads(out.read_text())
-    assert [(r["image"], r["method"]) for r in results["rows"]] == [(f"{i}.png", m) for i in range(3) for m in ("dps", "dmps", "hybrid")]
-    assert {"image", "task", "method", "psnr", "lpips", "seconds", "nfe", "backprops", "switch"} == set(results["rows"][0])
-    assert {"steps", "switch", "sigma", "seed", "device", "torch", "commit", "prior_digest", "zeta", "lam"} <= set(results["meta"])
+    assert [(r["image"], r["method"]) for r in results["rows"]] == [
+        (f"{i}.png", m) for i in range(3) for m in ("dps", "dmps", "hybrid")
+    ]
+    assert {"image", "task", "method", "psnr", "lpips", "seconds", "nfe", "backprops", "switch"} == set(
+        results["rows"][0]
+    )
+    assert {
+        "steps",
+        "switch",
+        "sigma",
+        "seed",
+        "device",
+        "torch",
+        "commit",
+        "prior_digest",
+        "zeta",
+        "lam",
+    } <= set(results["meta"])
     assert [r["backprops"] for r in results["rows"][:3]] == [2, 0, 1]
     assert "hybrid - dps" in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["r.json"]
@@ -36,27 +52,31 @@ def test_results_file(folder, tmp_path, capsys):
 
 def test_an_interrupted_evaluation_goes_on(folder, tmp_path, monkeypatch):
     out, whole = tmp_path / "r.json", tmp_path / "whole.json"
-    run(folder, whole)
+    one_by_one = ("--batch-size", "1")
+    run(folder, whole, *one_by_one)
     restored, restore = [], evaluate.restore
 
     def stop_after(count):
-        def counted(pipe, x0, index, task, method, **settings):
-            if settings["steps"] == 2 and settings["sigma"] != 0.0:  # not the warm-up
+        def counted(pipe, x0, indices, task, method, **settings):
+            if settings["sigma"] != 0.0:  # not the warm-up
                 if len(restored) == count:
                     raise KeyboardInterrupt
-                restored.append((index, method))
-            return restore(pipe, x0, index, task, method, **settings)
+                restored.extend((i, method) for i in indices)
+            return restore(pipe, x0, indices, task, method, **settings)
+
         return counted
 
     monkeypatch.setattr(evaluate, "restore", stop_after(4))
-    assert run(folder, out) == 130 and not out.exists()
+    assert run(folder, out, *one_by_one) == 130 and not out.exists()
     monkeypatch.setattr(evaluate, "restore", stop_after(99))
-    assert run(folder, out) == 0
+    assert run(folder, out, *one_by_one) == 0
     assert len(restored) == len(set(restored)) == 9  # nothing twice
-    numbers = lambda path: [(r["image"], r["method"], r["psnr"]) for r in json.loads(path.read_text())["rows"]]
+    numbers = lambda path: [
+        (r["image"], r["method"], r["psnr"]) for r in json.loads(path.read_text())["rows"]
+    ]
     assert numbers(out) == numbers(whole)
     assert not list(tmp_path.glob("*.part"))
-    run(folder, out)
+    run(folder, out, *one_by_one)
     assert len(restored) == 9  # a finished run is not done again
 
 
@@ -68,11 +88,23 @@ def test_other_settings_do_not_mix(folder, tmp_path, capsys):
     assert "another seed" in capsys.readouterr().err and out.read_text() == before
 
 
-@pytest.mark.parametrize("change, word", [
-    (["--task", "sr5"], "task"), (["--steps", "0"], "num_inference_steps"), (["--switch", "3"], "switch"), (["--switch", "-1"], "switch"),
-    (["--sigma", "-1"], "sigma"), (["--sigma", "nan"], "sigma"), (["--prior", "nope"], "prior"), (["--methods", "ddrm"], "methods"),
-    (["--limit", "0"], "limit"), (["--images", "/nowhere"], "images"), (["--out", "/nowhere/r.json"], "out"),
-])
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        (["--task", "sr5"], "task"),
+        (["--steps", "0"], "num_inference_steps"),
+        (["--switch", "3"], "switch"),
+        (["--switch", "-1"], "switch"),
+        (["--sigma", "-1"], "sigma"),
+        (["--sigma", "nan"], "sigma"),
+        (["--prior", "nope"], "prior"),
+        (["--methods", "ddrm"], "methods"),
+        (["--limit", "0"], "limit"),
+        (["--batch-size", "0"], "batch_size"),
+        (["--images", "/nowhere"], "images"),
+        (["--out", "/nowhere/r.json"], "out"),
+    ],
+)
 def test_bad_evaluation_is_one_sentence_and_writes_nothing(folder, tmp_path, capsys, change, word):
     assert run(folder, tmp_path / "r.json", *change) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
@@ -108,10 +140,18 @@ def test_restore_says_what_it_did(tmp_path, capsys):
     assert (tmp_path / "again.png").read_bytes() == first
 
 
-@pytest.mark.parametrize("change, word", [
-    (["--task", "sr5"], "task"), (["--method", "ddrm"], "method"), (["--steps", "1001"], "num_inference_steps"),
-    (["--switch", "9"], "switch"), (["--sigma", "inf"], "sigma"), (["--prior", "x/y/z"], "prior"), (["--crop", "65"], "crop"),
-])
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        (["--task", "sr5"], "task"),
+        (["--method", "ddrm"], "method"),
+        (["--steps", "1001"], "num_inference_steps"),
+        (["--switch", "9"], "switch"),
+        (["--sigma", "inf"], "sigma"),
+        (["--prior", "x/y/z"], "prior"),
+        (["--crop", "65"], "crop"),
+    ],
+)
 def test_bad_restoration_is_one_sentence_and_writes_nothing(tmp_path, capsys, change, word):
     photo = tmp_path / "photo.png"
     images.save(torch.zeros(3, 64, 64), photo)

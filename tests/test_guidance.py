@@ -1,4 +1,5 @@
 """Eq. 5 against Eq. 6 and a Gaussian conditional, Eq. 3 against finite differences."""
+
 import pytest
 import torch
 
@@ -16,7 +17,9 @@ def drawn(*shape, seed=0):
 def test_eq5_dense_equals_eq6_by_svd(task, sigma, alpha_bar):
     A = operators.make(task, SHAPE)
     x_k, y = drawn(2, *SHAPE), drawn(2, *A.measurement_shape, seed=1)
-    difference = guidance.dmps_score(x_k, y, A, sigma, alpha_bar) - guidance.dmps_score_dense(x_k, y, A, sigma, alpha_bar)
+    difference = guidance.dmps_score(x_k, y, A, sigma, alpha_bar) - guidance.dmps_score_dense(
+        x_k, y, A, sigma, alpha_bar
+    )
     assert difference.abs().max() < 1e-10
 
 

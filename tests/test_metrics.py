@@ -20,7 +20,9 @@ def cats():
     """A cat (1, 3, 64, 64), and the same in mosaic, flipped and in grey: (3, 3, 64, 64) beside it."""
     cat = images.from_uint8(skimage.data.chelsea()[:256:4, 100:356:4])[None]
     mosaic = torch.nn.functional.avg_pool2d(cat, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
-    return cat.expand(3, -1, -1, -1), torch.cat([mosaic, cat.flip(3), cat.mean(1, keepdim=True).expand_as(cat)])
+    return cat.expand(3, -1, -1, -1), torch.cat(
+        [mosaic, cat.flip(3), cat.mean(1, keepdim=True).expand_as(cat)]
+    )
 
 
 def trained():
@@ -35,7 +37,9 @@ def test_psnr_golden(cats):
     x, y = cats
     mean_squared_error = ((x - y).double() ** 2).mean(dim=(1, 2, 3))
     assert torch.allclose(metrics.psnr(x, y).double(), 10 * torch.log10(2**2 / mean_squared_error), atol=1e-4)
-    assert metrics.psnr(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.02)).item() == pytest.approx(40, abs=1e-4)
+    assert metrics.psnr(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.02)).item() == pytest.approx(
+        40, abs=1e-4
+    )
     assert torch.isinf(metrics.psnr(x, x)).all()
 
 
@@ -45,7 +49,9 @@ def test_psnr_of_scaled_noise(a, b, seed):
     x = torch.zeros(3, 3, 8, 8)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
     small, large = metrics.psnr(x, a * noise), metrics.psnr(x, b * noise)
-    assert torch.allclose(small - large, torch.full((3,), 20 * np.log10(b / a), dtype=torch.float32), atol=1e-3)
+    assert torch.allclose(
+        small - large, torch.full((3,), 20 * np.log10(b / a), dtype=torch.float32), atol=1e-3
+    )
     assert torch.equal(metrics.psnr(x[:1], a * noise[:1]), small[:1])
 
 
@@ -74,11 +80,14 @@ def test_lpips_leaves_the_random_numbers_alone(cats):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("x, y, said", [
-    (torch.zeros(1, 3, 64, 64), torch.zeros(2, 3, 64, 64), "same shape"),
-    (torch.zeros(3, 64, 64), torch.zeros(3, 64, 64), "same shape"),
-    (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), torch.zeros(1, 3, 64, 64), "floating-point"),
-])
+@pytest.mark.parametrize(
+    "x, y, said",
+    [
+        (torch.zeros(1, 3, 64, 64), torch.zeros(2, 3, 64, 64), "same shape"),
+        (torch.zeros(3, 64, 64), torch.zeros(3, 64, 64), "same shape"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), torch.zeros(1, 3, 64, 64), "floating-point"),
+    ],
+)
 def test_bad_images(x, y, said):
     for metric in (metrics.psnr, metrics.lpips):
         with pytest.raises(ValueError, match=said):
@@ -158,7 +167,11 @@ def test_another_checkpoint_is_refused(tmp_path):
 
 def test_only_arrays_are_unpickled():
     arrays = {"a": np.arange(3.0)}
-    assert np.array_equal(backbone._ArrayUnpickler(io.BytesIO(pickle.dumps(arrays, 3).replace(
-        b"numpy._core", b"numpy.core"))).load()["a"], arrays["a"])
+    assert np.array_equal(
+        backbone._ArrayUnpickler(
+            io.BytesIO(pickle.dumps(arrays, 3).replace(b"numpy._core", b"numpy.core"))
+        ).load()["a"],
+        arrays["a"],
+    )
     with pytest.raises(pickle.UnpicklingError, match="no array"):
         backbone._ArrayUnpickler(io.BytesIO(pickle.dumps(print))).load()

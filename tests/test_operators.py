@@ -1,4 +1,5 @@
 """Every operator against a dense matrix that is written down independently, at 16 x 16 in float64."""
+
 import numpy as np
 import pytest
 import torch
@@ -112,7 +113,11 @@ def test_adjoint_identity_for_any_shape(H, W, C, seed):
     g = torch.Generator().manual_seed(seed)
     shape = (C, 4 * H, 4 * W)
     for task in ("denoise", "colorize", "sr4", "deblur-motion", "inpaint-random"):
-        A = operators.make(task, shape) if task != "deblur-motion" else operators.make(task, shape, kernel=torch.eye(3))
+        A = (
+            operators.make(task, shape)
+            if task != "deblur-motion"
+            else operators.make(task, shape, kernel=torch.eye(3))
+        )
         x = torch.randn(1, *shape, generator=g, dtype=torch.float64)
         y = torch.randn(1, *A.measurement_shape, generator=g, dtype=torch.float64)
         assert abs((A(x) * y).sum() - (x * A.A_adjoint(y)).sum()) < 1e-9
@@ -134,12 +139,21 @@ def test_one_generator_for_each_picture():
     assert torch.equal(both[1:], A.measure(x0[1:], 1.0, generator=seeded()[1:]))
 
 
-@pytest.mark.parametrize("arguments, named", [
-    (("sr3", SHAPE), "task"), (("sr4", (3, 18, 16)), "image_shape"), (("sr4", (16, 16)), "image_shape"),
-    (("sr4", SHAPE, torch.ones(16, 16)), "mask"), (("inpaint", SHAPE), "mask"), (("inpaint", SHAPE, torch.ones(8, 8)), "mask"),
-    (("outpaint", SHAPE, torch.zeros(16, 16)), "mask"), (("denoise", SHAPE, None, torch.ones(3, 3)), "kernel"),
-    (("deblur", SHAPE, None, torch.ones(17, 3)), "kernel"), (("deblur", SHAPE, None, torch.tensor([[float("nan")]])), "kernel"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (("sr3", SHAPE), "task"),
+        (("sr4", (3, 18, 16)), "image_shape"),
+        (("sr4", (16, 16)), "image_shape"),
+        (("sr4", SHAPE, torch.ones(16, 16)), "mask"),
+        (("inpaint", SHAPE), "mask"),
+        (("inpaint", SHAPE, torch.ones(8, 8)), "mask"),
+        (("outpaint", SHAPE, torch.zeros(16, 16)), "mask"),
+        (("denoise", SHAPE, None, torch.ones(3, 3)), "kernel"),
+        (("deblur", SHAPE, None, torch.ones(17, 3)), "kernel"),
+        (("deblur", SHAPE, None, torch.tensor([[float("nan")]])), "kernel"),
+    ],
+)
 def test_bad_input_is_one_sentence(arguments, named):
     with pytest.raises(ValueError, match=f"^{named}: "):
         operators.make(*arguments)

@@ -1,4 +1,5 @@
 """The shipped pictures: what they are, and that their script and README agree with them."""
+
 import importlib.util
 import subprocess
 import sys
@@ -64,6 +65,7 @@ def test_training_faces_resume(script, tmp_path, monkeypatch):
             if len(drawn) == 4:
                 raise KeyboardInterrupt
             return Image.new("RGB", (512, 512), (seed - script.TRAINING_SEED, 0, 0))
+
         return draw
 
     monkeypatch.setattr(script, "generator", generator)
@@ -85,14 +87,17 @@ def test_out_of_distribution_can_be_made_again(script, tmp_path):
         assert (images.load(tmp_path / path.name) - images.load(path)).abs().max() < 0.02
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--training", "0", "--out", "faces.npy"],
-    ["--training", "-3", "--out", "faces.npy"],
-    ["--training", "5"],
-    ["--out", "faces.npy"],
-    ["--training", "5", "--out", "faces.png"],
-    ["--training", "5", "--out", "nowhere/faces.npy"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--training", "0", "--out", "faces.npy"],
+        ["--training", "-3", "--out", "faces.npy"],
+        ["--training", "5"],
+        ["--out", "faces.npy"],
+        ["--training", "5", "--out", "faces.png"],
+        ["--training", "5", "--out", "nowhere/faces.npy"],
+    ],
+)
 def test_script_refuses(arguments, tmp_path):
     run = subprocess.run([sys.executable, SCRIPT, *arguments], cwd=tmp_path, text=True, capture_output=True)
     assert run.returncode == 2 and "error: --" in run.stderr

@@ -1,4 +1,5 @@
 """The pipeline: ends of the switch, batches, prediction types, loading, and every bad argument."""
+
 import shutil
 
 import pytest
@@ -36,7 +37,9 @@ def seeded(count=None, seed=7):
 @pytest.mark.parametrize("switch, method", [(0, "dps"), (STEPS, "dmps")])
 def test_the_ends_of_the_switch_are_the_pure_methods_bit_for_bit(pipe, problem, switch, method):
     A, y = problem
-    hybrid = pipe(y, A, sigma=0.01, method="hybrid", num_inference_steps=STEPS, switch=switch, generator=seeded())
+    hybrid = pipe(
+        y, A, sigma=0.01, method="hybrid", num_inference_steps=STEPS, switch=switch, generator=seeded()
+    )
     pure = pipe(y, A, sigma=0.01, method=method, num_inference_steps=STEPS, generator=seeded())
     assert torch.equal(hybrid.images, pure.images)
     assert hybrid.switch == pure.switch and hybrid.backprops == pure.backprops
@@ -55,7 +58,10 @@ def test_a_picture_comes_out_the_same_alone_and_in_a_batch_of_8(pipe, method):
 def test_collapse_switches_picture_by_picture_as_each_would_alone(pipe, problem):
     A, y = problem
     both = pipe(y, A, 0.01, "hybrid", 20, "collapse", generator=seeded(2))
-    alone = [pipe(y[b : b + 1], A, 0.01, "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1]) for b in range(2)]
+    alone = [
+        pipe(y[b : b + 1], A, 0.01, "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1])
+        for b in range(2)
+    ]
     assert both.switch == alone[0].switch + alone[1].switch
     assert (both.images - torch.cat([a.images for a in alone])).abs().max() < 1e-3
     assert both.backprops == [20 - k for k in both.switch]
@@ -76,7 +82,11 @@ class Oracle(torch.nn.Module):
     def forward(self, sample, timestep):
         a = self.scheduler.alphas_cumprod[timestep].double()
         eps = (sample - a**0.5 * self.x0) / (1 - a) ** 0.5
-        answers = {"epsilon": eps, "sample": self.x0 + 0 * sample, "v_prediction": a**0.5 * eps - (1 - a) ** 0.5 * self.x0}
+        answers = {
+            "epsilon": eps,
+            "sample": self.x0 + 0 * sample,
+            "v_prediction": a**0.5 * eps - (1 - a) ** 0.5 * self.x0,
+        }
         return UNet2DOutput(sample=answers[self.scheduler.config.prediction_type].to(sample.dtype))
 
 
@@ -88,14 +98,18 @@ def test_prediction_types(prediction_type, method):
     oracle = RestorationPipeline(Oracle(x0, scheduler), scheduler)
     oracle.set_progress_bar_config(disable=True)
     A = operators.make("sr4", tuple(x0.shape[1:]))
-    restored = oracle(A(x0), A, 0.0, method, 10, generator=seeded()).images
+    restored = oracle(A(x0), A, 0.0, method, 100, generator=seeded()).images
     assert metrics.psnr(restored, x0).item() > 35
 
 
 def test_predicted_x0_inverts_the_forward_process():
     x0, eps, a = torch.rand(1, 3, 4, 4), torch.randn(1, 3, 4, 4), 0.3
     x_k = a**0.5 * x0 + (1 - a) ** 0.5 * eps
-    for kind, output in (("epsilon", eps), ("sample", x0), ("v_prediction", a**0.5 * eps - (1 - a) ** 0.5 * x0)):
+    for kind, output in (
+        ("epsilon", eps),
+        ("sample", x0),
+        ("v_prediction", a**0.5 * eps - (1 - a) ** 0.5 * x0),
+    ):
         assert (predicted_x0(output, x_k, a, kind) - x0).abs().max() < 1e-5
     with pytest.raises(ValueError, match="^prediction_type: "):
         predicted_x0(x0, x_k, a, "flow")
@@ -110,7 +124,10 @@ def test_schedule_matches_diffusers_at_full_length():
         x0_hat = predicted_x0(eps, x_k, schedule.alpha_bar[k], "epsilon")
         ours = schedule.ancestral(k, x_k, x0_hat, torch.zeros_like(x_k))
         scheduler.set_timesteps(1000)
-        scheduler.alphas_cumprod, scheduler.betas = scheduler.alphas_cumprod.double(), scheduler.betas.double()
+        scheduler.alphas_cumprod, scheduler.betas = (
+            scheduler.alphas_cumprod.double(),
+            scheduler.betas.double(),
+        )
         variance = scheduler._get_variance(k - 1) if k > 1 else torch.zeros(())
         theirs = scheduler.step(eps, k - 1, x_k, generator=seeded()).prev_sample
         noise = torch.randn(x_k.shape, generator=seeded(), dtype=x_k.dtype)
@@ -139,8 +156,14 @@ def test_callback_sees_every_step_and_can_replace_the_picture(pipe, problem):
 
 def tiny_prior(folder, size=16):
     """A random network in diffusers' format; what it draws is noise."""
-    unet = UNet2DModel(sample_size=size, block_out_channels=(8, 16), norm_num_groups=4, layers_per_block=1,
-                       down_block_types=("DownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "UpBlock2D"))
+    unet = UNet2DModel(
+        sample_size=size,
+        block_out_channels=(8, 16),
+        norm_num_groups=4,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+    )
     DDPMPipeline(unet, DDPMScheduler()).save_pretrained(folder)
     return folder
 
@@ -191,18 +214,33 @@ def test_the_digest_follows_the_weights(pipe):
     before = pipe.digest()
     parameter = next(pipe.unet.parameters())
     with torch.no_grad():
-        parameter.flatten()[0] += 1
-        assert pipe.digest() != before
-        parameter.flatten()[0] -= 1
+        parameter += 1
+        changed = pipe.digest()
+        parameter -= 1
+    assert changed != before
 
 
-@pytest.mark.parametrize("change, named", [
-    ({"method": "ddrm"}, "method"), ({"sigma": -1.0}, "sigma"), ({"sigma": float("nan")}, "sigma"), ({"switch": -1}, "switch"),
-    ({"switch": STEPS + 1}, "switch"), ({"switch": "soon"}, "switch"), ({"switch": 1.5}, "switch"), ({"switch": True}, "switch"),
-    ({"num_inference_steps": 0}, "num_inference_steps"), ({"num_inference_steps": 1001}, "num_inference_steps"),
-    ({"num_inference_steps": 2.5}, "num_inference_steps"), ({"y": torch.zeros(1, 3, 8, 8)}, "y"), ({"y": torch.zeros(3, 16, 16)}, "y"),
-    ({"y": torch.full((1, 3, 16, 16), float("nan"))}, "y"), ({"y": torch.zeros(0, 3, 16, 16)}, "y"), ({"generator": seeded(3)}, "generator"),
-])
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"method": "ddrm"}, "method"),
+        ({"sigma": -1.0}, "sigma"),
+        ({"sigma": float("nan")}, "sigma"),
+        ({"switch": -1}, "switch"),
+        ({"switch": STEPS + 1}, "switch"),
+        ({"switch": "soon"}, "switch"),
+        ({"switch": 1.5}, "switch"),
+        ({"switch": True}, "switch"),
+        ({"num_inference_steps": 0}, "num_inference_steps"),
+        ({"num_inference_steps": 1001}, "num_inference_steps"),
+        ({"num_inference_steps": 2.5}, "num_inference_steps"),
+        ({"y": torch.zeros(1, 3, 8, 8)}, "y"),
+        ({"y": torch.zeros(3, 16, 16)}, "y"),
+        ({"y": torch.full((1, 3, 16, 16), float("nan"))}, "y"),
+        ({"y": torch.zeros(0, 3, 16, 16)}, "y"),
+        ({"generator": seeded(3)}, "generator"),
+    ],
+)
 def test_bad_arguments_are_one_sentence(pipe, problem, change, named):
     A, y = problem
     arguments = {"y": y, "A": A, "sigma": 0.01, "num_inference_steps": STEPS} | change

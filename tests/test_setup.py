@@ -1,4 +1,5 @@
 """What a fresh machine installs: the lock file, pyproject.toml and environment.yml tell one story."""
+
 import re
 import subprocess
 import sys
@@ -102,8 +103,12 @@ def make(folder, *arguments, **environment):
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         if not (folder / name).exists():
             (folder / name).write_bytes((ROOT / name).read_bytes())
-    return subprocess.run(["make", "-C", folder, *arguments], capture_output=True, text=True,
-                          env={"PATH": "/usr/local/bin:/usr/bin:/bin"} | environment)
+    return subprocess.run(
+        ["make", "-C", folder, *arguments],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin"} | environment,
+    )
 
 
 def script(path, *lines):
@@ -120,8 +125,12 @@ def test_no_python_gets_one_sentence(tmp_path):
 
 
 def test_an_old_python_gets_one_sentence(tmp_path):
-    old = script(tmp_path / "old", f"exec {sys.executable} -c \"import sys; sys.version_info = (3, 9)",
-                 "sys.version = '3.9.1'", '$2"')
+    old = script(
+        tmp_path / "old",
+        f'exec {sys.executable} -c "import sys; sys.version_info = (3, 9)',
+        "sys.version = '3.9.1'",
+        '$2"',
+    )
     run = make(tmp_path, "setup", f"PYTHON3={old}")
     assert run.returncode != 0 and not (tmp_path / ".venv").exists()
     assert re.search(r"^frugal needs Python 3.11 or newer, and \S+ is 3.9.1; name another", run.stderr)
@@ -135,13 +144,21 @@ def test_setup_is_done_once_and_again_when_interrupted_or_changed(tmp_path):
     def calls():
         (tmp_path / "calls").write_text("")
         run = make(tmp_path, "setup", VIRTUAL_ENV=str(active))
-        return run.returncode, [line for line in (tmp_path / "calls").read_text().splitlines() if line[:2] == "-m"]
+        return run.returncode, [
+            line for line in (tmp_path / "calls").read_text().splitlines() if line[:2] == "-m"
+        ]
 
     (tmp_path / "no-network").touch()
     assert calls()[0] != 0
     (tmp_path / "no-network").unlink()
-    done = (0, ["-m pip install -r requirements.lock", "-m pip install --no-build-isolation --no-deps -e .",
-                "-m frugal.backbone"])
+    done = (
+        0,
+        [
+            "-m pip install -r requirements.lock",
+            "-m pip install --no-build-isolation --no-deps -e .",
+            "-m frugal.backbone",
+        ],
+    )
     assert calls() == done
     assert calls() == (0, [])
     with (tmp_path / "requirements.lock").open("a") as lock:

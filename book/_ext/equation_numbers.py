@@ -1,4 +1,5 @@
 """Sphinx extension: an equation labelled eq-3a is shown as (3a), so the poster's numbers are the book's."""
+
 from sphinx.domains.math import MathDomain
 
 

@@ -3,7 +3,10 @@
 
 def as_lines(app, what, name, obj, options, lines):
     """Put every docstring line but blank ones behind '| ', reStructuredText's line block."""
-    text = [line.replace("\\", "\\\\").replace("*", "\\*").replace("|", "\\|").replace("_", "\\_") for line in lines]
+    text = [
+        line.replace("\\", "\\\\").replace("*", "\\*").replace("|", "\\|").replace("_", "\\_")
+        for line in lines
+    ]
     lines[:] = [f"| {line}" if line else "" for line in text]
 
 

@@ -12,6 +12,7 @@ Then
     python make_pictures.py                                    # rewrites faces/ and out_of_distribution/
     python make_pictures.py --training 10000 --out faces.npy   # uint8 array (10000, 64, 64, 3)
 """
+
 import argparse
 import os
 import shutil
@@ -24,11 +25,11 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 SIZE = 64
-TRUNCATION = (0.7, 0.85)           # range from which each face draws its own
+TRUNCATION = (0.7, 0.85)  # range from which each face draws its own
 SHIPPED_SEEDS = range(20)
-TRAINING_SEED = 1_000_000          # training face i has seed TRAINING_SEED + i
-MEAN_SEED = 2**32 - 1              # of the latents that estimate the mean style
-SHARD = 250                        # training faces a file while drawing
+TRAINING_SEED = 1_000_000  # training face i has seed TRAINING_SEED + i
+MEAN_SEED = 2**32 - 1  # of the latents that estimate the mean style
+SHARD = 250  # training faces a file while drawing
 
 # FFHQ's alignment, which the generator learned, to the frame of CelebA's centre-140 crop:
 # left, top, right, bottom in the 1024 x 1024 picture.
@@ -68,14 +69,16 @@ def generator(halved=False):
     networks = Path(find_spec("random_face").origin).parent / "data"
     core = openvino.Core()
     mapping, synthesis = (
-        core.read_model(networks / f"{name}.xml") for name in ("MappingNetwork", "SynthesisNetwork"))
+        core.read_model(networks / f"{name}.xml") for name in ("MappingNetwork", "SynthesisNetwork")
+    )
     if halved:
         bands = next(op for op in synthesis.get_ops() if op.get_friendly_name() == "Slice_764/Split")
         synthesis = openvino.Model([bands.output(0)], synthesis.get_parameters())
     # float32 asked for explicitly: processors with bfloat16 would otherwise round differently.
     mapping, synthesis = (
         core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        for network in (mapping, synthesis))
+        for network in (mapping, synthesis)
+    )
     z = np.random.RandomState(MEAN_SEED).standard_normal((4096, 512)).astype(np.float32)
     mean = np.mean([mapping(row[None])[0] for row in z], axis=0)
 

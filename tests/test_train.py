@@ -1,0 +1,240 @@
+"""The trainer: what it writes, that it goes on after a kill, what it learns to predict, and bad input."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from frugal import RestorationPipeline, cli, train  # before diffusers: it mends torchvision
+
+from diffusers import DDPMScheduler, UNet2DModel  # isort: skip
+from diffusers.models.unets.unet_2d import UNet2DOutput  # isort: skip
+
+SMALL = dict(size=16, channels=(32, 32), batch_size=4, lr=1e-3, steps=6, every=2)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Twelve 16 x 16 pictures: a bright disc somewhere on a ramp."""
+    folder = tmp_path_factory.mktemp("faces")
+    y, x = np.mgrid[:16, :16]
+    for i in range(12):
+        disc = ((x - i) ** 2 + (y - 8) ** 2 < 16) * 120
+        Image.fromarray(np.stack([disc + 8 * x, disc + 8 * y, disc], -1).astype(np.uint8)).save(
+            folder / f"{i:02d}.png"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(faces, tmp_path_factory):
+    return train.train([faces], tmp_path_factory.mktemp("run"), **SMALL)
+
+
+def curve(folder):
+    """The curve without its wall times."""
+    lines = map(json.loads, (folder / "curve.jsonl").read_text().splitlines())
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_the_folder_loads_with_from_pretrained_and_holds_nothing_pickled(trained):
+    unet = UNet2DModel.from_pretrained(trained, subfolder="unet", use_safetensors=True)
+    scheduler = DDPMScheduler.from_pretrained(trained, subfolder="scheduler")
+    pipe = RestorationPipeline.from_pretrained(str(trained))
+    assert unet.config.sample_size == 16 and scheduler.config.prediction_type == "v_prediction"
+    assert all(torch.equal(a, b) for a, b in zip(unet.parameters(), pipe.unet.parameters()))
+    assert {path.suffix for path in trained.rglob("*") if path.is_file()} == {
+        ".json",
+        ".jsonl",
+        ".png",
+        ".safetensors",
+    }
+
+
+def test_the_curve_has_a_line_for_each_validation_at_each_noise_level(trained):
+    lines = curve(trained)
+    assert [(line["step"], line["pictures"]) for line in lines] == [(2, 8), (4, 16), (6, 24)]
+    assert all(list(map(int, line["validation"])) == list(train.NOISE_LEVELS) for line in lines)
+    assert sorted(path.name for path in (trained / "samples").iterdir()) == [
+        "0000002.png",
+        "0000004.png",
+        "0000006.png",
+    ]
+
+
+KILLED = """
+import os, signal, sys
+from frugal import train
+train.SAVE_SECONDS = 0
+count = train.Run.advance
+def advance(run, **step):
+    count(run, **step)
+    if run.progress["step"] == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+train.Run.advance = advance
+train.train([sys.argv[1]], sys.argv[2], size=16, channels=(32, 32), batch_size=4, lr=1e-3, steps=6, every=2)
+"""
+
+
+def test_a_run_killed_between_validations_goes_on_with_the_same_curve(faces, trained, tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, faces, tmp_path], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert [line["step"] for line in curve(tmp_path)] == [2]
+    train.train([faces], tmp_path, **SMALL)
+    assert curve(tmp_path) == curve(trained)
+    weights = [
+        UNet2DModel.from_pretrained(folder, subfolder="unet").state_dict() for folder in (tmp_path, trained)
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_lines_of_the_curve_after_the_last_saved_state_are_written_again(
+    faces, trained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train.Run, "save", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train.train([faces], tmp_path, **SMALL)
+    monkeypatch.undo()
+    assert len(curve(tmp_path)) == 1
+    train.train([faces], tmp_path, **SMALL)
+    assert curve(tmp_path) == curve(trained)
+
+
+def test_training_goes_on_from_the_weights_alone(faces, trained, tmp_path):
+    out = train.train([faces], tmp_path, init=str(trained), **{**SMALL, "steps": 1, "lr": 1e-9})
+    before, after = (UNet2DModel.from_pretrained(folder, subfolder="unet") for folder in (trained, out))
+    assert all((a - b).abs().max() < 1e-6 for a, b in zip(before.parameters(), after.parameters()))
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+def test_the_validation_loss_of_the_perfect_predictor_is_0_and_that_of_the_zero_image_known(kind):
+    pixels = torch.randint(256, (5, 3, 8, 8), dtype=torch.uint8)
+    x0 = pixels.float() / 127.5 - 1
+    scheduler = DDPMScheduler(1000, prediction_type=kind)
+
+    def predictor(guess):
+        def predict(x_t, t):
+            a = scheduler.alphas_cumprod[t[0]]
+            eps = (x_t - a.sqrt() * guess) / (1 - a).sqrt()
+            return UNet2DOutput(train.target(scheduler, guess, eps, t))
+
+        return predict
+
+    assert max(train.validation_loss(predictor(x0), scheduler, pixels).values()) < 1e-6
+    for t, loss in train.validation_loss(predictor(torch.zeros_like(x0)), scheduler, pixels).items():
+        a = scheduler.alphas_cumprod[t]
+        assert loss == pytest.approx((a / (1 - a) * x0.square().mean()).item(), rel=1e-3)
+
+
+def test_batches_are_drawn_by_seed_with_evenly_spread_noise_levels():
+    pixels = torch.arange(4, dtype=torch.uint8)[:, None, None, None].expand(4, 3, 2, 2)
+    draws = [train.draw_batch(pixels, 8, torch.Generator().manual_seed(5), 1000) for _ in range(2)]
+    assert all(torch.equal(a, b) for a, b in zip(*draws))
+    x0, eps, t = draws[0]
+    assert x0.shape == eps.shape == (8, 3, 2, 2) and x0.min() >= -1 and x0.max() <= 1
+    assert ((t.sort().values.diff() - 125).abs() <= 1).all()
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    rates = [train.learning_rate(step, 1.0, 10_000, 0.2) for step in (0, 499, 7_999, 9_000, 9_999)]
+    assert rates == pytest.approx([1 / 500, 1, 1, 0.5, 1 / 2000])
+    assert train.learning_rate(9_999, 1.0, 10_000, 0) == 1
+
+
+def test_a_corrupt_picture_is_named_skipped_and_counted(faces, tmp_path, capsys):
+    for path in list(faces.iterdir())[:3]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "cut.png").write_bytes(next(faces.iterdir()).read_bytes()[:60])
+    assert train.read_pictures([tmp_path], 16).shape == (3, 3, 16, 16)
+    said = capsys.readouterr().err
+    assert "cut.png" in said and "1 of 4 pictures" in said
+
+
+def test_arrays_and_folders_may_be_mixed(faces, tmp_path):
+    np.save(tmp_path / "more.npy", np.zeros((2, 16, 16, 3), np.uint8))
+    assert train.read_pictures([faces, tmp_path / "more.npy"], 16).shape == (14, 3, 16, 16)
+
+
+def array(path, value):
+    np.save(path, value, allow_pickle=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    "source, names",
+    [
+        (lambda tmp, faces: tmp / "nowhere", "images"),
+        (lambda tmp, faces: tmp, "holds no picture"),
+        (lambda tmp, faces: tmp / "nowhere.npy", "cannot be read"),
+        (lambda tmp, faces: array(tmp / "floats.npy", np.zeros((2, 16, 16, 3))), "float64"),
+        (lambda tmp, faces: array(tmp / "wide.npy", np.zeros((2, 8, 8, 3), np.uint8)), "uint8"),
+        (lambda tmp, faces: array(tmp / "objects.npy", np.array([{}], object)), "cannot be read"),
+    ],
+)
+def test_pictures_that_cannot_be_used_are_refused(source, names, faces, tmp_path):
+    with pytest.raises(ValueError, match=names):
+        train.train([source(tmp_path, faces)], tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "change, names",
+    [
+        ({"size": 32}, "side of 16 pixels"),
+        ({"crop": 40}, "side of 16 pixels"),
+        ({"crop": 8}, "crop"),
+        ({"steps": 0}, "steps"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"lr": 0.0}, "lr"),
+        ({"decay": 1.5}, "decay"),
+        ({"channels": (32, 48)}, "channels"),
+        ({"size": 15}, "channels"),
+        ({"init": "no-such-prior"}, "no-such-prior"),
+        ({"init": "faces64"}, "64 pixels"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(change, names, faces, tmp_path):
+    with pytest.raises(ValueError, match=names):
+        train.train([faces], tmp_path / "out", **{**SMALL, **change})
+
+
+def test_a_folder_without_a_readable_picture_is_refused(tmp_path):
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match="can be read"):
+        train.read_pictures([tmp_path], 16)
+
+
+def test_a_state_of_another_shape_or_no_state_is_refused(faces, trained, tmp_path):
+    with pytest.raises(ValueError, match="another network"):
+        train.train([faces], trained, **{**SMALL, "channels": (32, 64)})
+    (tmp_path / "state.safetensors").write_bytes(b"not a state")
+    with pytest.raises(ValueError, match="not the state of a run"):
+        train.train([faces], tmp_path, **SMALL)
+
+
+def test_a_full_disk_is_one_sentence_and_the_last_state_stays(faces, trained, tmp_path, monkeypatch):
+    train.train([faces], tmp_path, **{**SMALL, "steps": 2})
+    before = (tmp_path / "state.safetensors").read_bytes()
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train, "save_file", full)
+    with pytest.raises(ValueError, match="No space left"):
+        train.train([faces], tmp_path, **SMALL)
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_command_trains_and_answers_bad_input_with_one_sentence(faces, tmp_path, capsys):
+    settings = "--size 16 --channels 32 32 --steps 1 --batch-size 2".split()
+    assert cli.main(["train", "--images", str(faces), "--out", str(tmp_path / "out"), *settings]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out")
+    assert cli.main(["train", "--images", str(tmp_path / "none"), "--out", str(tmp_path / "other")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
