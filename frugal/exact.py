@@ -10,8 +10,10 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 class GaussianMixture:
     """p(x) = sum_j weights[j] N(x; means[j], covariances[j]) over vectors of n entries.
 
-    weights (J,), means (J, n), covariances (J, n, n), float64. Raises ValueError when there is no
-    component, the shapes do not fit, or a covariance is not symmetric with eigenvalues >= 0.
+    weights (J,) that sum to 1, means (J, n), covariances (J, n, n), float64. A diagonal covariance is
+    ``torch.diag_embed(variances)``, a low-rank one ``factors @ factors.mT + floor * torch.eye(n)``.
+    Raises ValueError when there is no component, the shapes do not fit, the weights are no
+    probabilities, or a covariance is not symmetric with eigenvalues >= 0.
     """
 
     weights: torch.Tensor
@@ -25,12 +27,34 @@ class GaussianMixture:
                 f"mixture: weights {tuple(self.weights.shape)}, means {tuple(self.means.shape)} and covariances "
                 f"{tuple(self.covariances.shape)} do not fit; expected (J,), (J, n) and (J, n, n) with J >= 1"
             )
+        if not (self.weights >= 0).all() or abs(self.weights.sum() - 1) > 1e-6:
+            raise ValueError("weights: must be at least 0 and sum to 1")
         eigenvalues, eigenvectors = torch.linalg.eigh(self.covariances)
         symmetric = torch.allclose(self.covariances, self.covariances.mT)
         if not symmetric or (eigenvalues < -1e-9 * eigenvalues.abs().amax(1, keepdim=True)).any():
             raise ValueError("covariances: not symmetric with eigenvalues of at least 0")
         object.__setattr__(self, "eigenvalues", eigenvalues.clamp_min(0))
         object.__setattr__(self, "eigenvectors", eigenvectors)
+
+    @classmethod
+    def empirical(cls, points):
+        """The measure of N given points (N, n): equal weights, and covariances of zero."""
+        N, n = points.shape
+        return cls(torch.full((N,), 1 / N, dtype=points.dtype), points, points.new_zeros(N, n, n))
+
+    @classmethod
+    def fit(cls, points, components, floor, seed=0):
+        """Fitted to points (N, n) by scikit-learn's expectation maximisation (the extra ``book`` has it).
+
+        ``floor`` is added to every variance; without it, pixels that never change have none.
+        """
+        from sklearn.mixture import GaussianMixture as Fit
+
+        fitted = Fit(components, reg_covar=floor, random_state=seed).fit(points.numpy())
+        covariances = torch.tensor(fitted.covariances_)
+        return cls(
+            torch.tensor(fitted.weights_), torch.tensor(fitted.means_), (covariances + covariances.mT) / 2
+        )
 
     def mean(self):
         """E[x], (n,)."""
@@ -61,21 +85,45 @@ class GaussianMixture:
         )
         return torch.einsum("bj,bjn->bn", responsibility, self.means + shrunk)
 
+    def given_noisy(self, x_k, alpha_bar):
+        """p(x_0 | x_k), a mixture: x_k (n,) is a measurement of x_0 too. Its mean is ``denoise``'s."""
+        eye = torch.eye(len(x_k), dtype=self.means.dtype)
+        return self.posterior(x_k, alpha_bar**0.5 * eye, (1 - alpha_bar) ** 0.5)
+
     def posterior(self, y, matrix, sigma):
-        """p(x | y) for y = matrix x + sigma n, itself a mixture. y is (m,), matrix (m, n), sigma > 0."""
+        """p(x | y) for y = matrix x + sigma n, itself a mixture. y is (m,), matrix (m, n), sigma > 0.
+
+        Raises ValueError for sigma <= 0 and for a matrix or a y of another size.
+        """
+        n = self.means.shape[1]
         if sigma <= 0:
             raise ValueError(f"sigma: {sigma!r} is not accepted; the exact posterior needs sigma > 0")
+        if matrix.ndim != 2 or matrix.shape[1] != n:
+            raise ValueError(f"matrix: shape {tuple(matrix.shape)} does not fit; expected (m, {n})")
+        if y.shape != matrix.shape[:1]:
+            raise ValueError(f"y: shape {tuple(y.shape)} does not fit; expected ({len(matrix)},)")
         cross = self.covariances @ matrix.T
         S = matrix @ cross + sigma**2 * torch.eye(len(matrix), dtype=cross.dtype)
         gain = torch.linalg.solve(S, cross.mT).mT
         residual = y - self.means @ matrix.T
         evidence = torch.distributions.MultivariateNormal(torch.zeros_like(residual), S).log_prob(residual)
-        covariances = self.covariances - gain @ cross.mT
+        # Joseph's form: the plain C - gain cross^T loses its positive eigenvalues where sigma is small.
+        shrink = torch.eye(n, dtype=cross.dtype) - gain @ matrix
+        covariances = shrink @ self.covariances @ shrink.mT + sigma**2 * gain @ gain.mT
         return GaussianMixture(
             (self.weights.log() + evidence).softmax(0),
             self.means + (gain @ residual[..., None])[..., 0],
             (covariances + covariances.mT) / 2,
         )
+
+    def likelihood_score(self, x_k, y, matrix, sigma, alpha_bar):
+        """grad log p(y | x_k), the last term of Eq. 2, exact: x_k (B, n) under one y (m,) -> (B, n).
+
+        Eq. 2 is solved for it; E[x_0 | x_k, y] is the denoiser of the prior p(x_0 | y). Arguments and
+        errors are ``posterior``'s, and 0 < alpha_bar < 1.
+        """
+        moved = self.posterior(y, matrix, sigma).denoise(x_k, alpha_bar) - self.denoise(x_k, alpha_bar)
+        return alpha_bar**0.5 / (1 - alpha_bar) * moved
 
 
 class ExactDenoiser(torch.nn.Module):
