@@ -24,3 +24,12 @@ def switch_from_curve(curve, threshold=THRESHOLD):
     reached = curve >= threshold
     first = reached.int().argmax(0)
     return torch.where(reached.any(0), len(curve) - 1 - first, 0)
+
+
+def settled_from_curve(curve, threshold=THRESHOLD):
+    """k at which the curve begins to stay at ``threshold`` or above; it can only be read afterwards.
+
+    curve: (t - 1, B) from ``consecutive_psnr``. Returns (B,) whole numbers; 0 where it never does.
+    """
+    kept = (curve >= threshold).flip(0).int().cumprod(0).sum(0)
+    return (kept - 1).clamp_min(0)

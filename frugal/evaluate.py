@@ -277,8 +277,8 @@ def values(rows, method, key):
 def interval(numbers):
     """Mean and its 95 % Student interval: (mean, low, high)."""
     mean = sum(numbers) / len(numbers)
-    if len(numbers) < 2:
-        return mean, math.nan, math.nan  # one picture has no spread
+    if len(set(numbers)) < 2:
+        return mean, math.nan, math.nan  # no spread to judge by
     result = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
     return mean, float(result.low), float(result.high)
 
@@ -289,17 +289,24 @@ def paired_interval(rows, method, reference, key):
 
 
 def describe(rows):
-    """A plain table of means with 95 % intervals, one line for each method, then the paired differences from DPS."""
+    """A plain table, a line for each method: means with 95 % intervals, then paired differences from DPS.
+
+    ``seconds`` has no interval: the pictures of a batch share their time.
+    """
     present = [m for m in METHODS if values(rows, m, "psnr")]
-    columns = [key for key in ("psnr", "lpips", "seconds") if None not in [r[key] for r in rows]]
-    line = lambda name, cells: f"{name:13s}" + "".join(f"{cell:>30s}" for cell in cells)
-    cell = lambda numbers: "{:.3f} [{:.3f}, {:.3f}]".format(*numbers)
-    lines = [line("", columns)]
-    lines += [line(m, [cell(interval(values(rows, m, key))) for key in columns]) for m in present]
-    if "dps" in present:
-        lines += [
-            line(f"{m} - dps", [cell(paired_interval(rows, m, "dps", key)) for key in columns])
-            for m in present
-            if m != "dps"
-        ]
+    quality = [key for key in ("psnr", "lpips") if None not in [r[key] for r in rows]]
+
+    def line(name, cells):
+        return f"{name:13s}" + "".join(f"{cell:>28s}" for cell in cells)
+
+    def cells(method, of):
+        return ["{:.3f} [{:.3f}, {:.3f}]".format(*of(method, key)) for key in quality]
+
+    lines = [line("", [*quality, "seconds"])]
+    for m in present:
+        seconds = interval(values(rows, m, "seconds"))[0]
+        lines.append(line(m, cells(m, lambda m, key: interval(values(rows, m, key))) + [f"{seconds:.2f}"]))
+    for m in present if "dps" in present else []:
+        if m != "dps":
+            lines.append(line(f"{m} - dps", cells(m, lambda m, key: paired_interval(rows, m, "dps", key))))
     return "\n".join(lines)

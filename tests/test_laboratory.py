@@ -67,7 +67,6 @@ def isotropic(variance):
     return GaussianMixture(torch.ones(1).double(), 0.3 * standard_normal(2)(1, N), covariance[None])
 
 
-
 def problem(task, seed=5):
     """A, x_k (1, C, H, W), y and z, all of ordinary size."""
     A, normal = make(task), standard_normal(seed)
@@ -76,7 +75,9 @@ def problem(task, seed=5):
 
 def conditional_mean(prior, x_k, y, A, sigma, alpha_bar):
     """E[x_0 | x_k, y] as a picture."""
-    return prior.posterior(y.flatten(), A.matrix(), sigma).denoise(x_k.flatten(1), alpha_bar).reshape(x_k.shape)
+    return (
+        prior.posterior(y.flatten(), A.matrix(), sigma).denoise(x_k.flatten(1), alpha_bar).reshape(x_k.shape)
+    )
 
 
 def close(ours, truth, tolerance):
@@ -297,7 +298,15 @@ def test_golden_values(method, task):
     x0 = mixture().means[:2].reshape(2, *SHAPE)
     y = A(x0) + SIGMA * normal(2, *A.measurement_shape)
     x = run(
-        method, guess_of(mixture(), schedule()), schedule(), y, A, 0.7, 0.9, lambda: normal(2, *SHAPE), switch=6
+        method,
+        guess_of(mixture(), schedule()),
+        schedule(),
+        y,
+        A,
+        0.7,
+        0.9,
+        lambda: normal(2, *SHAPE),
+        switch=6,
     )
     found = [x.mean().item(), x.square().mean().item(), x[-1, -1, -1, -1].item()]
     assert found == pytest.approx(GOLDEN[method, task], abs=1e-6)

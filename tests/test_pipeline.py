@@ -67,9 +67,11 @@ def test_collapse_switches_picture_by_picture_as_each_would_alone(pipe, problem)
     assert both.backprops == [20 - k for k in both.switch]
 
 
-def test_switch_from_curve_takes_the_first_crossing():
+def test_k_from_a_stored_curve():
     curve = torch.tensor([[5.0, 30, 5], [25, 5, 5], [10, 5, 5], [30, 40, 5]])  # t = 5, guesses at k = 5..1
     assert collapse.switch_from_curve(curve).tolist() == [2, 3, 0]
+    assert collapse.settled_from_curve(curve).tolist() == [0, 0, 0]
+    assert collapse.settled_from_curve(torch.tensor([[25.0], [5], [20], [30]])).tolist() == [1]
 
 
 class Oracle(torch.nn.Module):
