@@ -134,6 +134,7 @@ def evaluate(
     if not out.parent.is_dir():
         raise ValueError(f"out: the folder {out.parent} does not exist")
     paths = images.find(folder)[:limit]
+    check_run(pipe, size, task, steps, switch, sigma)
     settings = {
         "images": Path(folder).name,
         "task": task,
@@ -149,7 +150,6 @@ def evaluate(
         "device": device_name(state.device),
         "batch_size": batch_size,
     }
-    check_run(pipe, size, settings)
     partial = out.with_name(f"{out.name}.{state.process_index}.part")
     rows = [
         r
@@ -199,12 +199,11 @@ def evaluate(
     return out
 
 
-def check_run(pipe, size, settings):
+def check_run(pipe, size, task, steps, switch, sigma):
     """Raise ValueError for settings the pipeline would refuse, before hours are spent and files written."""
-    A = operators.make(settings["task"], (pipe.unet.config.in_channels, size, size))
-    y = torch.zeros(1, *A.measurement_shape)
-    schedule = Schedule.from_scheduler(pipe.scheduler, settings["steps"])
-    pipe.check_inputs(y, A, settings["sigma"], "hybrid", schedule.t, settings["switch"], None)
+    A = operators.make(task, (pipe.unet.config.in_channels, size, size))
+    t = Schedule.from_scheduler(pipe.scheduler, steps).t
+    pipe.check_inputs(torch.zeros(1, *A.measurement_shape), A, sigma, "hybrid", t, switch, None)
 
 
 def read_rows(file, settings):
@@ -297,7 +296,7 @@ def describe(rows):
     quality = [key for key in ("psnr", "lpips") if None not in [r[key] for r in rows]]
 
     def line(name, cells):
-        return f"{name:13s}" + "".join(f"{cell:>28s}" for cell in cells)
+        return f"{name:13s}" + "".join(f"{cell:>{width}s}" for cell, width in zip(cells, (25, 25, 9)))
 
     def cells(method, of):
         return ["{:.3f} [{:.3f}, {:.3f}]".format(*of(method, key)) for key in quality]

@@ -1,5 +1,4 @@
 """The trainer: what it writes, that it goes on after a kill, what it learns to predict, and bad input."""
-
 import json
 import signal
 import subprocess
@@ -8,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from diffusers import DDPMScheduler, UNet2DModel
+from diffusers.models.unets.unet_2d import UNet2DOutput
 from PIL import Image
 
-from frugal import RestorationPipeline, cli, train  # before diffusers: it mends torchvision
-
-from diffusers import DDPMScheduler, UNet2DModel  # isort: skip
-from diffusers.models.unets.unet_2d import UNet2DOutput  # isort: skip
+from frugal import RestorationPipeline, cli, train
 
 SMALL = dict(size=16, channels=(32, 32), batch_size=4, lr=1e-3, steps=6, every=2)
 
