@@ -16,6 +16,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from . import __version__, images, metrics, operators
+from .operators import check_at_least_zero
 from .pipeline import HYPERPARAMETERS, METHODS, RestorationPipeline, default_zeta
 from .schedule import Schedule
 
@@ -48,17 +49,9 @@ def restore(pipe, x0, indices, task, method, *, sigma, steps, switch=None, zeta=
     restored = out.images.cpu()
     seconds = (time.perf_counter() - start) / len(x0)
     quality = zip(metrics.psnr(restored, x0).tolist(), lpips_or_none(restored, x0), out.backprops, out.switch)
+    shared = {"task": task, "method": method, "seconds": seconds, "nfe": out.nfe}
     rows = [
-        {
-            "task": task,
-            "method": method,
-            "psnr": psnr,
-            "lpips": lpips,
-            "seconds": seconds,
-            "nfe": out.nfe,
-            "backprops": backprops,
-            "switch": k,
-        }
+        {**shared, "psnr": psnr, "lpips": lpips, "backprops": backprops, "switch": k}
         for psnr, lpips, backprops, k in quality
     ]
     return rows, restored
@@ -135,29 +128,22 @@ def evaluate(
         raise ValueError(f"out: the folder {out.parent} does not exist")
     paths = images.find(folder)[:limit]
     check_run(pipe, size, task, steps, switch, sigma)
-    settings = {
-        "images": Path(folder).name,
-        "task": task,
+    sampling = {
         "steps": steps,
         "switch": switch,
         "sigma": sigma,
         "seed": seed,
-        "crop": crop,
-        "zeta": default_zeta(task, steps) if zeta is None else zeta,
-        "lam": HYPERPARAMETERS["lam"] if lam is None else lam,
-        "prior": str(prior),
-        "prior_digest": pipe.digest(),
-        "device": device_name(state.device),
-        "batch_size": batch_size,
+        "zeta": default_zeta(task, steps) if zeta is None else check_at_least_zero("zeta", zeta),
+        "lam": HYPERPARAMETERS["lam"] if lam is None else check_at_least_zero("lam", lam),
+    }
+    settings = {
+        **{"images": Path(folder).name, "crop": crop, "task": task, "batch_size": batch_size},
+        **sampling,
+        **{"prior": str(prior), "prior_digest": pipe.digest(), "device": device_name(state.device)},
     }
     partial = out.with_name(f"{out.name}.{state.process_index}.part")
-    rows = [
-        r
-        for file in (out, *sorted(out.parent.glob(f"{out.name}.*.part")))
-        if file.exists()
-        for r in read_rows(file, settings)
-    ]
-    done = {(r["image"], r["method"]): r for r in rows}
+    files = [file for file in (out, *sorted(out.parent.glob(f"{out.name}.*.part"))) if file.exists()]
+    done = {(r["image"], r["method"]): r for file in files for r in read_rows(file, settings)}
     mine = list(enumerate(paths))[state.process_index :: state.num_processes]
     todo = {m: [(i, path) for i, path in mine if (path.name, m) not in done] for m in methods}
     bar = tqdm(total=sum(map(len, todo.values())), desc=task, disable=not state.is_main_process)
@@ -166,19 +152,8 @@ def evaluate(
     for method, missing in todo.items():
         for batch in (missing[i : i + batch_size] for i in range(0, len(missing), batch_size)):
             x0 = torch.stack([images.load(path, size, crop) for _, path in batch])
-            new, _ = restore(
-                pipe,
-                x0,
-                [i for i, _ in batch],
-                task,
-                method,
-                sigma=sigma,
-                steps=steps,
-                switch=switch,
-                zeta=zeta,
-                lam=lam,
-                seed=seed,
-            )
+            indices = [i for i, _ in batch]
+            new, _ = restore(pipe, x0, indices, task, method, **sampling)
             done |= {(path.name, method): {"image": path.name, **row} for (_, path), row in zip(batch, new)}
             write_json(partial, {"meta": settings, "rows": list(done.values())})
             bar.update(len(batch))
@@ -187,13 +162,8 @@ def evaluate(
     rows = {(r["image"], r["method"]): r for r in gather_object(list(done.values()))}
     if state.is_main_process:
         meta = {**settings, "limit": limit, "seconds_per_call": seconds_per_call(pipe, size), **provenance()}
-        write_json(
-            out,
-            {
-                "meta": meta,
-                "rows": sorted(rows.values(), key=lambda r: (r["image"], METHODS.index(r["method"]))),
-            },
-        )
+        in_order = sorted(rows.values(), key=lambda r: (r["image"], METHODS.index(r["method"])))
+        write_json(out, {"meta": meta, "rows": in_order})
         for file in out.parent.glob(f"{out.name}.*.part"):
             file.unlink()
     return out

@@ -73,7 +73,7 @@ class LinearOperator:
             raise ValueError(
                 f"x0: shape {tuple(x0.shape)} does not fit; expected (B, {', '.join(map(str, self.image_shape))})"
             )
-        check_sigma(sigma)
+        check_at_least_zero("sigma", sigma)
         y = self.A(x0)
         return y + sigma * randn_tensor(y.shape, generator=generator, device=y.device, dtype=y.dtype)
 
@@ -87,12 +87,11 @@ class LinearOperator:
         return self.A(torch.eye(n, dtype=torch.float64).reshape(n, *self.image_shape)).flatten(1).T
 
 
-def check_sigma(sigma):
-    """Raise ValueError unless sigma is a finite number >= 0."""
-    if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(
-            f"sigma: {sigma!r} is not accepted; give a finite number of at least 0, in [-1, 1] units"
-        )
+def check_at_least_zero(name, value):
+    """``value``; ValueError, naming the argument, unless it is a finite number of at least 0."""
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name}: {value!r} is not accepted; give a finite number of at least 0")
+    return value
 
 
 def make(task, image_shape=(3, 64, 64), mask=None, kernel=None):

@@ -11,7 +11,7 @@ from diffusers.utils import BaseOutput, logging
 from diffusers.utils.torch_utils import randn_tensor
 
 from . import samplers
-from .operators import check_sigma
+from .operators import check_at_least_zero
 from .schedule import Schedule, predicted_x0
 
 METHODS = ("dps", "dmps", "hybrid")
@@ -96,15 +96,12 @@ class RestorationPipeline(DiffusionPipeline):
     def denoiser(self, schedule):
         """The guess x0_hat(x_k, k) = E[x_0 | x_k] (Tweedie), clipped where the scheduler's config says so."""
         config = self.scheduler.config
+        clip = config.clip_sample_range
 
         def denoise(x_k, k):
             output = self.unet(x_k, schedule.timestep[k]).sample
             x0_hat = predicted_x0(output, x_k, schedule.alpha_bar[k], config.prediction_type)
-            return (
-                x0_hat.clamp(-config.clip_sample_range, config.clip_sample_range)
-                if config.clip_sample
-                else x0_hat
-            )
+            return x0_hat.clamp(-clip, clip) if config.clip_sample else x0_hat
 
         return denoise
 
@@ -137,8 +134,8 @@ class RestorationPipeline(DiffusionPipeline):
         """
         schedule = Schedule.from_scheduler(self.scheduler, num_inference_steps)
         switch = self.check_inputs(y, A, sigma, method, schedule.t, switch, generator)
-        zeta = default_zeta(A.name, schedule.t) if zeta is None else zeta
-        lam = HYPERPARAMETERS["lam"] if lam is None else lam
+        zeta = default_zeta(A.name, schedule.t) if zeta is None else check_at_least_zero("zeta", zeta)
+        lam = HYPERPARAMETERS["lam"] if lam is None else check_at_least_zero("lam", lam)
         y = y.to(self.device)
         shape = (len(y), *A.image_shape)
 
@@ -150,9 +147,8 @@ class RestorationPipeline(DiffusionPipeline):
             def callback(k, x, x0_hat):
                 if callback_on_step_end is not None:
                     state = {"latents": x, "x0_hat": x0_hat}
-                    x = (callback_on_step_end(self, schedule.t - k, schedule.timestep[k], state) or {}).get(
-                        "latents", x
-                    )
+                    answer = callback_on_step_end(self, schedule.t - k, schedule.timestep[k], state)
+                    x = (answer or state).get("latents", x)
                 bar.update()
                 return x
 
@@ -172,18 +168,12 @@ class RestorationPipeline(DiffusionPipeline):
         """Raise ValueError for arguments that __call__ does not accept; return the hybrid's switch."""
         if method not in METHODS:
             raise ValueError(f"method: {method!r} is unknown; accepted are {', '.join(METHODS)}")
-        check_sigma(sigma)
-        if (
-            y.ndim != 1 + len(A.measurement_shape)
-            or tuple(y.shape[1:]) != tuple(A.measurement_shape)
-            or not len(y)
-        ):
+        check_at_least_zero("sigma", sigma)
+        if y.ndim == 0 or tuple(y.shape[1:]) != tuple(A.measurement_shape) or not len(y):
             expected = ", ".join(map(str, A.measurement_shape))
             raise ValueError(f"y: shape {tuple(y.shape)} does not fit {A.name}; expected (B, {expected})")
-        if not y.isfinite().all():
-            raise ValueError(
-                "y: holds entries that are not finite; every measurement must be a finite number"
-            )
+        if not (y.is_floating_point() and y.isfinite().all()):
+            raise ValueError("y: holds entries that are not finite floating-point numbers; all must be")
         if isinstance(generator, list) and len(generator) != len(y):
             raise ValueError(
                 f"generator: {len(generator)} were given for {len(y)} pictures; give one, or one for each"

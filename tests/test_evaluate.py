@@ -97,6 +97,8 @@ def test_other_settings_do_not_mix(folder, tmp_path, capsys):
         (["--switch", "-1"], "switch"),
         (["--sigma", "-1"], "sigma"),
         (["--sigma", "nan"], "sigma"),
+        (["--zeta", "-1"], "zeta"),
+        (["--lam", "inf"], "lam"),
         (["--prior", "nope"], "prior"),
         (["--methods", "ddrm"], "methods"),
         (["--limit", "0"], "limit"),

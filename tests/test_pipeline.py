@@ -241,6 +241,9 @@ def test_the_digest_follows_the_weights(pipe):
         ({"y": torch.full((1, 3, 16, 16), float("nan"))}, "y"),
         ({"y": torch.zeros(0, 3, 16, 16)}, "y"),
         ({"generator": seeded(3)}, "generator"),
+        ({"y": torch.zeros(1, 3, 16, 16, dtype=torch.long)}, "y"),
+        ({"zeta": -1.0}, "zeta"),
+        ({"lam": float("nan")}, "lam"),
     ],
 )
 def test_bad_arguments_are_one_sentence(pipe, problem, change, named):
