@@ -66,9 +66,7 @@ class RestorationPipeline(DiffusionPipeline):
         source = shipped if shipped.is_dir() else prior
         logging.disable_progress_bar()  # two small files need none
         try:
-            pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
-            pipe.unet.to(memory_format=torch.channels_last)  # a quarter faster for batches on a CPU
-            return pipe
+            return super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         except Exception as error:  # diffusers, safetensors and the hub raise a dozen unrelated kinds
             if shipped.is_dir() or is_folder:
                 reason = f"{source} holds no whole UNet2DModel and DDPMScheduler in diffusers' format with safetensors weights"

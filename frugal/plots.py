@@ -64,6 +64,7 @@ def intervals(axis, names, triples, reference=None):
             color=COLOURS.get(name, COLOURS["truth"]),
         )
     axis.set_yticks(range(len(names)), [LABELS.get(n, n) for n in names])
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.5, -0.5)  # the first name on top
+    axis.locator_params(axis="x", nbins=5)
     if reference is not None:
         axis.axvline(reference, color="0.4", linewidth=1, linestyle="--")

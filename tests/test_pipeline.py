@@ -50,8 +50,9 @@ def test_a_picture_comes_out_the_same_alone_and_in_a_batch_of_8(pipe, method):
     x0 = images.shipped("faces", limit=8)
     A = operators.make("sr4", tuple(x0.shape[1:]))
     y = A.measure(x0, 0.01, generator=seeded(8, seed=50))
-    batch = pipe(y, A, 0.01, method, STEPS, generator=seeded(8)).images
-    alone = pipe(y[5:6], A, 0.01, method, STEPS, generator=seeded(8)[5:6]).images
+    # zeta as tuned for 100 steps; scaled up to 6 steps it would blow rounding up to any size
+    batch = pipe(y, A, 0.01, method, STEPS, zeta=12.0, generator=seeded(8)).images
+    alone = pipe(y[5:6], A, 0.01, method, STEPS, zeta=12.0, generator=seeded(8)[5:6]).images
     assert (batch[5:6] - alone).abs().max() < 1e-4
 
 
