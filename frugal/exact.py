@@ -93,10 +93,10 @@ class GaussianMixture:
     def posterior(self, y, matrix, sigma):
         """p(x | y) for y = matrix x + sigma n, itself a mixture. y is (m,), matrix (m, n), sigma > 0.
 
-        Raises ValueError for sigma <= 0 and for a matrix or a y of another size.
+        Raises ValueError unless sigma > 0, and for a matrix or a y of another size.
         """
         n = self.means.shape[1]
-        if sigma <= 0:
+        if not sigma > 0:
             raise ValueError(f"sigma: {sigma!r} is not accepted; the exact posterior needs sigma > 0")
         if matrix.ndim != 2 or matrix.shape[1] != n:
             raise ValueError(f"matrix: shape {tuple(matrix.shape)} does not fit; expected (m, {n})")
@@ -120,8 +120,10 @@ class GaussianMixture:
         """grad log p(y | x_k), the last term of Eq. 2, exact: x_k (B, n) under one y (m,) -> (B, n).
 
         Eq. 2 is solved for it; E[x_0 | x_k, y] is the denoiser of the prior p(x_0 | y). Arguments and
-        errors are ``posterior``'s, and 0 < alpha_bar < 1.
+        errors are ``posterior``'s; ValueError, too, unless 0 < alpha_bar < 1.
         """
+        if not 0 < alpha_bar < 1:
+            raise ValueError(f"alpha_bar: {alpha_bar!r} is not accepted; give a number between 0 and 1")
         moved = self.posterior(y, matrix, sigma).denoise(x_k, alpha_bar) - self.denoise(x_k, alpha_bar)
         return alpha_bar**0.5 / (1 - alpha_bar) * moved
 

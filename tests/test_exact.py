@@ -132,7 +132,6 @@ def test_empirical_measure_is_the_limit_of_zero_covariance():
 
 
 def test_fit_recovers_two_far_clusters():
-    pytest.importorskip("sklearn")
     g = torch.Generator().manual_seed(0)
     covariances = [[[1.0, 0.5], [0.5, 1]], [[2.0, 0], [0, 1]]]
     truth = GaussianMixture(
@@ -190,11 +189,18 @@ def test_bad_mixtures(weights, means, covariances, named):
 
 @pytest.mark.parametrize(
     "y, columns, sigma, named",
-    [(2, 2, 0.0, "sigma"), (2, 2, -1.0, "sigma"), (2, 3, 0.1, "matrix"), (3, 2, 0.1, "y")],
+    [(2, 2, 0.0, "sigma"), (2, 2, float("nan"), "sigma"), (2, 3, 0.1, "matrix"), (3, 2, 0.1, "y")],
 )
 def test_bad_measurements(y, columns, sigma, named):
     with pytest.raises(ValueError, match=f"^{named}: "):
         gaussian(2).posterior(torch.zeros(y).double(), torch.eye(2, columns).double(), sigma)
+
+
+@pytest.mark.parametrize("alpha_bar", [0.0, 1.0, float("nan")])
+def test_bad_noise_levels(alpha_bar):
+    y = torch.zeros(2).double()
+    with pytest.raises(ValueError, match="^alpha_bar: "):
+        gaussian(2).likelihood_score(y[None], y, torch.eye(2).double(), 0.1, alpha_bar)
 
 
 def test_exact_denoiser_needs_a_sample_scheduler():
