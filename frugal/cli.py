@@ -46,6 +46,11 @@ def add_sampling(parser):
     parser.add_argument("--lam", type=float, help="DMPS's step (default: tuned)")
 
 
+def sampling(args):
+    """The settings of ``evaluate.restore`` among the arguments."""
+    return {name: getattr(args, name) for name in ("sigma", "steps", "switch", "zeta", "lam", "seed")}
+
+
 def build_parser():
     """The command line, as documented in book/reproduce.md."""
     parser = Parser(prog="frugal", description="Frugal zero-shot image restoration with diffusion models.")
@@ -78,19 +83,7 @@ def run_restore(args):
     pipe = RestorationPipeline.from_pretrained(args.prior).to(evaluate.default_device())
     size = pipe.unet.config.sample_size
     x0 = images.load(args.photo, size, args.crop)
-    (row,), restored = evaluate.restore(
-        pipe,
-        x0[None],
-        [0],
-        args.task,
-        args.method,
-        sigma=args.sigma,
-        steps=args.steps,
-        switch=args.switch,
-        zeta=args.zeta,
-        lam=args.lam,
-        seed=args.seed,
-    )
+    (row,), restored = evaluate.restore(pipe, x0[None], [0], args.task, args.method, **sampling(args))
     images.save(restored[0], args.out)
     print(
         f"{args.photo} centre-cropped and resized to {size} x {size}, degraded by {args.task} with sigma {args.sigma}"
@@ -103,23 +96,9 @@ def run_restore(args):
 
 def run_evaluate(args):
     """Evaluate and print the mean of each method."""
-    out = evaluate.evaluate(
-        args.images,
-        args.task,
-        args.methods,
-        args.out,
-        steps=args.steps,
-        switch=args.switch,
-        sigma=args.sigma,
-        limit=args.limit,
-        seed=args.seed,
-        prior=args.prior,
-        crop=args.crop,
-        zeta=args.zeta,
-        lam=args.lam,
-        batch_size=args.batch_size,
-    )
-    print(evaluate.describe(json.loads(out.read_text())["rows"]))
+    files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size")}
+    out = evaluate.evaluate(args.images, args.task, args.methods, args.out, **files, **sampling(args))
+    print(evaluate.table(json.loads(out.read_text())["rows"]))
 
 
 def main(argv=None):

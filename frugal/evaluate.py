@@ -20,6 +20,8 @@ from .operators import check_at_least_zero
 from .pipeline import HYPERPARAMETERS, METHODS, RestorationPipeline, default_zeta
 from .schedule import Schedule
 
+HEADINGS = {"psnr": "pSNR (dB)", "lpips": "LPIPS"}
+
 
 def generators(seed, index):
     """Two CPU generators for picture ``index``: one for its measurement noise, one for the sampler.
@@ -91,26 +93,13 @@ def lpips_or_none(x, y):
 
 
 def evaluate(
-    folder,
-    task,
-    methods,
-    out,
-    *,
-    steps=100,
-    switch=50,
-    sigma=0.01,
-    limit=None,
-    seed=0,
-    prior="faces64",
-    crop=None,
-    zeta=None,
-    lam=None,
-    batch_size=10,
+    folder, task, methods, out, *, limit=None, prior="faces64", crop=None, batch_size=10, **sampling
 ):
     """Measure ``methods`` on the pictures of ``folder`` and write RESULTS.json at ``out``.
 
-    The file holds {"meta": {...}, "rows": [...]}, rows as in ``restore`` plus "image". Rows already
-    there, or left by an interrupted run with the same arguments, are kept and not computed again.
+    ``sampling``: steps, switch, sigma, seed, zeta, lam as in ``sampling_settings``. The file holds
+    {"meta": {...}, "rows": [...]}, rows as in ``restore`` plus "image". Rows already there, or left
+    by an interrupted run with the same arguments, are kept and not computed again.
     Under ``accelerate launch`` each process takes its share of the pictures.
     Raises ValueError for bad arguments, before anything is written.
     """
@@ -118,32 +107,16 @@ def evaluate(
     pipe = RestorationPipeline.from_pretrained(prior).to(state.device)
     pipe.set_progress_bar_config(disable=True)
     size = pipe.unet.config.sample_size
-    unknown = [m for m in methods if m not in METHODS]
-    if unknown:
-        raise ValueError(f"methods: {unknown[0]!r} is unknown; accepted are {', '.join(METHODS)}")
-    for name, value in (("limit", limit), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name}: {value} is not accepted; give a whole number of at least 1")
-    if not out.parent.is_dir():
-        raise ValueError(f"out: the folder {out.parent} does not exist")
+    check_arguments(methods, out, limit=limit, batch_size=batch_size)
     paths = images.find(folder)[:limit]
-    check_run(pipe, size, task, steps, switch, sigma)
-    sampling = {
-        "steps": steps,
-        "switch": switch,
-        "sigma": sigma,
-        "seed": seed,
-        "zeta": default_zeta(task, steps) if zeta is None else check_at_least_zero("zeta", zeta),
-        "lam": HYPERPARAMETERS["lam"] if lam is None else check_at_least_zero("lam", lam),
-    }
+    sampling = sampling_settings(pipe, task, **sampling)
     settings = {
         **{"images": Path(folder).name, "crop": crop, "task": task, "batch_size": batch_size},
         **sampling,
         **{"prior": str(prior), "prior_digest": pipe.digest(), "device": device_name(state.device)},
     }
     partial = out.with_name(f"{out.name}.{state.process_index}.part")
-    files = [file for file in (out, *sorted(out.parent.glob(f"{out.name}.*.part"))) if file.exists()]
-    done = {(r["image"], r["method"]): r for file in files for r in read_rows(file, settings)}
+    done = rows_so_far(out, settings)
     mine = list(enumerate(paths))[state.process_index :: state.num_processes]
     todo = {m: [(i, path) for i, path in mine if (path.name, m) not in done] for m in methods}
     bar = tqdm(total=sum(map(len, todo.values())), desc=task, disable=not state.is_main_process)
@@ -152,8 +125,7 @@ def evaluate(
     for method, missing in todo.items():
         for batch in (missing[i : i + batch_size] for i in range(0, len(missing), batch_size)):
             x0 = torch.stack([images.load(path, size, crop) for _, path in batch])
-            indices = [i for i, _ in batch]
-            new, _ = restore(pipe, x0, indices, task, method, **sampling)
+            new, _ = restore(pipe, x0, [i for i, _ in batch], task, method, **sampling)
             done |= {(path.name, method): {"image": path.name, **row} for (_, path), row in zip(batch, new)}
             write_json(partial, {"meta": settings, "rows": list(done.values())})
             bar.update(len(batch))
@@ -164,16 +136,46 @@ def evaluate(
         meta = {**settings, "limit": limit, "seconds_per_call": seconds_per_call(pipe, size), **provenance()}
         in_order = sorted(rows.values(), key=lambda r: (r["image"], METHODS.index(r["method"])))
         write_json(out, {"meta": meta, "rows": in_order})
-        for file in out.parent.glob(f"{out.name}.*.part"):
+        for file in parts(out):
             file.unlink()
     return out
 
 
-def check_run(pipe, size, task, steps, switch, sigma):
-    """Raise ValueError for settings the pipeline would refuse, before hours are spent and files written."""
-    A = operators.make(task, (pipe.unet.config.in_channels, size, size))
+def check_arguments(methods, out, **counts):
+    """Raise ValueError for an unknown method, a folder that is not there and counts below 1."""
+    for method in methods:
+        if method not in METHODS:
+            raise ValueError(f"methods: {method!r} is unknown; accepted are {', '.join(METHODS)}")
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: {value} is not accepted; give a whole number of at least 1")
+    if not out.parent.is_dir():
+        raise ValueError(f"out: the folder {out.parent} does not exist")
+
+
+def sampling_settings(pipe, task, *, steps=100, switch=50, sigma=0.01, seed=0, zeta=None, lam=None):
+    """The settings of ``restore`` with the defaults filled in.
+
+    Raises ValueError for what the pipeline would refuse, before hours are spent and files written.
+    """
+    size, channels = pipe.unet.config.sample_size, pipe.unet.config.in_channels
+    A = operators.make(task, (channels, size, size))
     t = Schedule.from_scheduler(pipe.scheduler, steps).t
     pipe.check_inputs(torch.zeros(1, *A.measurement_shape), A, sigma, "hybrid", t, switch, None)
+    zeta = default_zeta(task, steps) if zeta is None else check_at_least_zero("zeta", zeta)
+    lam = HYPERPARAMETERS["lam"] if lam is None else check_at_least_zero("lam", lam)
+    return {"steps": steps, "switch": switch, "sigma": sigma, "seed": seed, "zeta": zeta, "lam": lam}
+
+
+def parts(out):
+    """The files in which the processes of a run keep their rows until all are done."""
+    return sorted(out.parent.glob(f"{out.name}.*.part"))
+
+
+def rows_so_far(out, settings):
+    """{(image, method): row} of ``out`` and of the parts beside it."""
+    files = [file for file in (out, *parts(out)) if file.exists()]
+    return {(r["image"], r["method"]): r for file in files for r in read_rows(file, settings)}
 
 
 def read_rows(file, settings):
@@ -257,25 +259,37 @@ def paired_interval(rows, method, reference, key):
     return interval([a - b for a, b in zip(values(rows, method, key), values(rows, reference, key))])
 
 
-def describe(rows):
-    """A plain table, a line for each method: means with 95 % intervals, then paired differences from DPS.
+def verdict(triple, better):
+    """ "better", "worse" or "undecided", from (mean, low, high) of a paired difference.
+
+    ``better`` is the sign of an improvement: 1 for pSNR, -1 for LPIPS.
+    """
+    low, high = sorted(better * bound for bound in triple[1:])
+    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+
+def table(rows):
+    """A Markdown table: means of each method with 95 % intervals, then paired differences from DPS.
 
     ``seconds`` has no interval: the pictures of a batch share their time.
     """
     present = [m for m in METHODS if values(rows, m, "psnr")]
     quality = [key for key in ("psnr", "lpips") if None not in [r[key] for r in rows]]
-
-    def line(name, cells):
-        return f"{name:13s}" + "".join(f"{cell:>{width}s}" for cell, width in zip(cells, (25, 25, 9)))
-
-    def cells(method, of):
-        return ["{:.3f} [{:.3f}, {:.3f}]".format(*of(method, key)) for key in quality]
-
-    lines = [line("", [*quality, "seconds"])]
+    lines = [["", *(HEADINGS[key] for key in quality), "seconds"]]
     for m in present:
-        seconds = interval(values(rows, m, "seconds"))[0]
-        lines.append(line(m, cells(m, lambda m, key: interval(values(rows, m, key))) + [f"{seconds:.2f}"]))
+        seconds = f"{interval(values(rows, m, 'seconds'))[0]:.2f}"
+        lines.append([m, *(with_interval(interval(values(rows, m, key))) for key in quality), seconds])
     for m in present if "dps" in present else []:
         if m != "dps":
-            lines.append(line(f"{m} - dps", cells(m, lambda m, key: paired_interval(rows, m, "dps", key))))
-    return "\n".join(lines)
+            differences = [paired_interval(rows, m, "dps", key) for key in quality]
+            lines.append([f"{m} - dps", *(with_interval(d, sign="+") for d in differences), ""])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines
+    )
+
+
+def with_interval(triple, sign=""):
+    """A mean and its interval as text, ``1.234 [1.200, 1.268]``."""
+    return "{:{s}.3f} [{:{s}.3f}, {:{s}.3f}]".format(*triple, s=sign)

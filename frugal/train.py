@@ -35,6 +35,7 @@ WARM_UP = 500  # steps over which the learning rate rises
 SAVE_SECONDS = 240  # between two saved states
 NOISE_LEVELS = (50, 200, 400, 600, 800)  # where the validation loss is taken
 NOISES = 64  # fixed noises that the held-out pictures share in turn
+SHEET = 4  # side of a sheet of samples, in pictures
 HELD_OUT = 128  # at most so many pictures make the validation loss
 
 
@@ -180,15 +181,20 @@ def validation_loss(unet, scheduler, pixels, batch_size=32):
 
 
 @torch.no_grad()
-def draw_sheet(unet, scheduler, side=4, steps=25):
-    """Pictures drawn by the model with DDIM, side by side, (3, side S, side S); the same noise each time."""
+def draw(unet, scheduler, count, steps=25, seed=0):
+    """``count`` pictures drawn by the model with DDIM (Song et al., 2021) from fixed noises, (count, 3, S, S)."""
     sampler = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
     sampler.set_timesteps(steps)
     size = unet.config.sample_size
-    x = torch.randn(side**2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(unet.device)
+    x = torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed)).to(unet.device)
     for t in sampler.timesteps:
         x = sampler.step(unet(x, t).sample, t, x).prev_sample
-    return x.unflatten(0, (side, side)).permute(2, 0, 3, 1, 4).reshape(3, side * size, side * size)
+    return x
+
+
+def sheet(pictures, side):
+    """``side`` x ``side`` pictures (side^2, 3, S, S) next to each other, (3, side S, side S)."""
+    return torch.cat([torch.cat(list(line), -1) for line in pictures.unflatten(0, (side, side))], -2)
 
 
 def learning_rate(step, peak, steps, decay):
@@ -311,9 +317,8 @@ class Run:
         }
         self.curve.append(line)
         self.progress = {**done, "loss": 0.0, "since": 0}
-        images.save(
-            draw_sheet(self.averaged, self.scheduler), self.out / "samples" / f"{done['step']:07d}.png"
-        )
+        drawn = draw(self.averaged, self.scheduler, SHEET**2)
+        images.save(sheet(drawn, SHEET), self.out / "samples" / f"{done['step']:07d}.png")
         self.export()
         with whole(self.out / "curve.jsonl") as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in self.curve))
@@ -337,7 +342,8 @@ def precision():
     """bf16 on the devices that compute faster in it; elsewhere float32."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu.get_capabilities().get("amx_bf16") else "no"
+    able = torch.cpu.get_capabilities()
+    return "bf16" if able.get("amx_bf16") or able.get("avx512_bf16") else "no"
 
 
 def train(

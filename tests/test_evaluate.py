@@ -177,3 +177,31 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(arguments, capsys)
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2 and len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "bounds, better, word",
+    [
+        ((0.1, 0.3), 1, "better"),
+        ((0.1, 0.3), -1, "worse"),
+        ((-0.3, -0.1), 1, "worse"),
+        ((-0.3, -0.1), -1, "better"),
+        ((-0.1, 0.1), 1, "undecided"),
+        ((float("nan"), float("nan")), 1, "undecided"),
+    ],
+)
+def test_a_verdict_needs_an_interval_without_zero(bounds, better, word):
+    assert evaluate.verdict((sum(bounds) / 2, *bounds), better) == word
+
+
+def test_the_table_pairs_pictures():
+    """DPS varies by 10 dB between pictures, the hybrid is 1 dB better on each: the difference has no spread."""
+    rows = [
+        {"image": str(i), "method": method, "psnr": 10.0 * i + gain, "lpips": None, "seconds": 2.0}
+        for i in range(3)
+        for method, gain in (("dps", 0), ("hybrid", 1))
+    ]
+    head, line, dps, hybrid, difference = evaluate.table(rows).splitlines()
+    assert "LPIPS" not in head and set(line) <= set("|- ")
+    assert dps.split("|")[1:3] == [" dps          ", " 10.000 [-14.841, 34.841] "]
+    assert "11.000" in hybrid and difference.split("|")[2].strip() == "+1.000 [+nan, +nan]"
