@@ -58,6 +58,8 @@ def keep(executed, path):
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)  # papermill's empty list
     nbformat.write(notebook, path)
 
 

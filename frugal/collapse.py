@@ -8,7 +8,7 @@ THRESHOLD = 20.0  # dB, the poster's
 
 
 def consecutive_psnr(x0_hats):
-    """pSNR in dB between each guess and the one before it.
+    """Eq. 7a (page 06): c_k, the pSNR in dB between each guess and the one before it.
 
     x0_hats: the guesses at k = t, ..., 1, a sequence of (B, C, H, W) in [-1, 1].
     Returns (t - 1, B); entry i compares the guesses at k = t - i and k = t - i - 1.
@@ -17,7 +17,7 @@ def consecutive_psnr(x0_hats):
 
 
 def switch_from_curve(curve, threshold=THRESHOLD):
-    """k that the heuristic gives: the steps that remain when the curve first reaches ``threshold``.
+    """k* of Eq. 7a (page 06): the steps that remain when the curve first reaches ``threshold``.
 
     curve: (t - 1, B) from ``consecutive_psnr``. Returns (B,) whole numbers; 0 where it never does.
     """

@@ -1,9 +1,16 @@
-"""Mixture-of-Gaussians priors, for which the denoiser and the posterior are known exactly."""
+"""Mixture-of-Gaussians priors, for which the denoiser and the posterior are known exactly.
 
+``GaussianMixture`` has full covariances, for up to about a hundred entries. ``LowRankMixture`` is for
+whole pictures. ``Problem`` and ``ExactDenoiser`` take both.
+"""
+
+import math
 from dataclasses import dataclass
 
 import torch
 from diffusers.models.unets.unet_2d import UNet2DOutput
+
+from . import operators
 
 
 @dataclass(frozen=True)
@@ -21,14 +28,7 @@ class GaussianMixture:
     covariances: torch.Tensor
 
     def __post_init__(self):
-        J, n = self.means.shape if self.means.ndim == 2 else (0, 0)
-        if J == 0 or self.weights.shape != (J,) or self.covariances.shape != (J, n, n):
-            raise ValueError(
-                f"mixture: weights {tuple(self.weights.shape)}, means {tuple(self.means.shape)} and covariances "
-                f"{tuple(self.covariances.shape)} do not fit; expected (J,), (J, n) and (J, n, n) with J >= 1"
-            )
-        if not (self.weights >= 0).all() or abs(self.weights.sum() - 1) > 1e-6:
-            raise ValueError("weights: must be at least 0 and sum to 1")
+        check_parts(self.weights, self.means, "covariances", self.covariances, self.means.shape[1:])
         eigenvalues, eigenvectors = torch.linalg.eigh(self.covariances)
         symmetric = torch.allclose(self.covariances, self.covariances.mT)
         if not symmetric or (eigenvalues < -1e-9 * eigenvalues.abs().amax(1, keepdim=True)).any():
@@ -67,6 +67,10 @@ class GaussianMixture:
             self.weights[:, None] * centred
         )
 
+    def total_variance(self):
+        """E ||x - E[x]||^2, the trace of the covariance."""
+        return self.covariance().trace()
+
     def sample(self, count, generator=None):
         """Independent draws, (count, n)."""
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
@@ -76,36 +80,40 @@ class GaussianMixture:
 
     def denoise(self, x_k, alpha_bar):
         """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
-        variance = alpha_bar * self.eigenvalues + 1 - alpha_bar
-        offset = torch.einsum("jni,bjn->bji", self.eigenvectors, x_k[:, None] - alpha_bar**0.5 * self.means)
-        log_evidence = -0.5 * (offset**2 / variance + variance.log()).sum(-1)
-        responsibility = (self.weights.log() + log_evidence).softmax(1)
+        variance, offset, log_joint = self.explain(x_k, alpha_bar)
         shrunk = torch.einsum(
             "jni,bji->bjn", self.eigenvectors, alpha_bar**0.5 * self.eigenvalues / variance * offset
         )
-        return torch.einsum("bj,bjn->bn", responsibility, self.means + shrunk)
+        return torch.einsum("bj,bjn->bn", log_joint.softmax(1), self.means + shrunk)
+
+    def log_joint(self, x_k, alpha_bar):
+        """log p(x_k, component j), (B, n) -> (B, J): the softmax is p(j | x_k), the logsumexp log p(x_k)."""
+        return self.explain(x_k, alpha_bar)[-1]
+
+    def explain(self, x_k, alpha_bar):
+        """Variances (J, n) and offsets (B, J, n) of x_k along each component's axes, and ``log_joint``."""
+        variance = alpha_bar * self.eigenvalues + 1 - alpha_bar
+        offset = torch.einsum("jni,bjn->bji", self.eigenvectors, x_k[:, None] - alpha_bar**0.5 * self.means)
+        log_density = -0.5 * (offset**2 / variance + (2 * math.pi * variance).log()).sum(-1)
+        return variance, offset, self.weights.log() + log_density
 
     def given_noisy(self, x_k, alpha_bar):
         """p(x_0 | x_k), a mixture: x_k (n,) is a measurement of x_0 too. Its mean is ``denoise``'s."""
         eye = torch.eye(len(x_k), dtype=self.means.dtype)
         return self.posterior(x_k, alpha_bar**0.5 * eye, (1 - alpha_bar) ** 0.5)
 
-    def posterior(self, y, matrix, sigma):
-        """p(x | y) for y = matrix x + sigma n, itself a mixture. y is (m,), matrix (m, n), sigma > 0.
+    def posterior(self, y, A, sigma):
+        """p(x | y) for y = A x + sigma n, itself a mixture: one y, and A a LinearOperator or a matrix (m, n).
 
-        Raises ValueError unless sigma > 0, and for a matrix or a y of another size.
+        Raises ValueError unless sigma > 0, and for an A or a y of another size.
         """
         n = self.means.shape[1]
-        if not sigma > 0:
-            raise ValueError(f"sigma: {sigma!r} is not accepted; the exact posterior needs sigma > 0")
-        if matrix.ndim != 2 or matrix.shape[1] != n:
-            raise ValueError(f"matrix: shape {tuple(matrix.shape)} does not fit; expected (m, {n})")
-        if y.shape != matrix.shape[:1]:
-            raise ValueError(f"y: shape {tuple(y.shape)} does not fit; expected ({len(matrix)},)")
+        matrix = A if isinstance(A, torch.Tensor) else A.matrix()
+        check_measurement(y, matrix.shape, n, sigma)
         cross = self.covariances @ matrix.T
         S = matrix @ cross + sigma**2 * torch.eye(len(matrix), dtype=cross.dtype)
         gain = torch.linalg.solve(S, cross.mT).mT
-        residual = y - self.means @ matrix.T
+        residual = y.flatten() - self.means @ matrix.T
         evidence = torch.distributions.MultivariateNormal(torch.zeros_like(residual), S).log_prob(residual)
         # Joseph's form: the plain C - gain cross^T loses its positive eigenvalues where sigma is small.
         shrink = torch.eye(n, dtype=cross.dtype) - gain @ matrix
@@ -116,16 +124,250 @@ class GaussianMixture:
             (covariances + covariances.mT) / 2,
         )
 
-    def likelihood_score(self, x_k, y, matrix, sigma, alpha_bar):
-        """grad log p(y | x_k), the last term of Eq. 2, exact: x_k (B, n) under one y (m,) -> (B, n).
+    def likelihood_score(self, x_k, y, A, sigma, alpha_bar):
+        """grad log p(y | x_k), the last term of Eq. 2, exact (Eq. 12a): x_k (B, n) under one y -> (B, n).
 
-        Eq. 2 is solved for it; E[x_0 | x_k, y] is the denoiser of the prior p(x_0 | y). Arguments and
-        errors are ``posterior``'s; ValueError, too, unless 0 < alpha_bar < 1.
+        Arguments and errors are ``posterior``'s; ValueError, too, unless 0 < alpha_bar < 1.
         """
-        if not 0 < alpha_bar < 1:
-            raise ValueError(f"alpha_bar: {alpha_bar!r} is not accepted; give a number between 0 and 1")
-        moved = self.posterior(y, matrix, sigma).denoise(x_k, alpha_bar) - self.denoise(x_k, alpha_bar)
-        return alpha_bar**0.5 / (1 - alpha_bar) * moved
+        return exact_score(self, self.posterior(y, A, sigma), x_k, alpha_bar)
+
+
+@dataclass(frozen=True)
+class LowRankMixture:
+    """p(x) = sum_j weights[j] N(x; means[j], factors[j] factors[j]^T + D) over vectors of n entries.
+
+    weights (J,) that sum to 1, means (J, n), factors (J, n, r) with r well below n, float64. D = floor I;
+    in a posterior, where A has measured, D has the variances ``seen`` along the right singular vectors
+    of A. Nothing of n x n numbers is ever made. The methods are ``GaussianMixture``'s, without
+    ``covariance``, and A is a LinearOperator everywhere.
+    Raises ValueError when there is no component, the shapes do not fit, the weights are no
+    probabilities, or the floor is negative.
+    """
+
+    weights: torch.Tensor
+    means: torch.Tensor
+    factors: torch.Tensor
+    floor: float
+    A: operators.LinearOperator | None = None
+    seen: torch.Tensor | None = None
+
+    def __post_init__(self):
+        check_parts(self.weights, self.means, "factors", self.factors, self.factors.shape[2:])
+        operators.check_at_least_zero("floor", self.floor)
+        seen = self.means.new_zeros(0) if self.A is None else self.seen
+        # The eigenvalues of D: the first belongs to all directions that no measurement has seen.
+        object.__setattr__(self, "spectrum", torch.cat([seen.new_tensor([self.floor]), seen]))
+
+    @classmethod
+    def empirical(cls, points):
+        """The measure of N given points (N, n): equal weights, no factors and no floor."""
+        N, n = points.shape
+        return cls(torch.full((N,), 1 / N, dtype=points.dtype), points, points.new_zeros(N, n, 0), 0.0)
+
+    @classmethod
+    def fit(cls, points, components, rank, floor, seed=0):
+        """Points (N, n) in clusters by scikit-learn's k-means, in each a probabilistic PCA (extra ``book``).
+
+        Tipping and Bishop (1999): ``rank`` principal axes, their variances less the ``floor`` that every
+        direction has. Raises ValueError for a cluster of no more than ``rank`` points.
+        """
+        from sklearn.cluster import KMeans
+        from sklearn.decomposition import PCA
+
+        labels = KMeans(components, n_init=10, random_state=seed).fit_predict(points.numpy())
+        clusters = [points[labels == j].numpy() for j in range(components)]
+        if min(map(len, clusters)) <= rank:
+            raise ValueError(f"rank: {rank} is too much for a cluster of {min(map(len, clusters))} points")
+        fitted = [PCA(rank, svd_solver="full").fit(cluster) for cluster in clusters]
+        stack = lambda arrays: torch.stack([torch.from_numpy(a).to(points) for a in arrays])
+        axes, variances = stack(f.components_ for f in fitted), stack(f.explained_variance_ for f in fitted)
+        return cls(
+            torch.tensor([len(cluster) / len(points) for cluster in clusters], dtype=points.dtype),
+            stack(f.mean_ for f in fitted),
+            axes.mT * (variances - floor).clamp_min(0).sqrt()[:, None],
+            floor,
+        )
+
+    mean = GaussianMixture.mean
+    log_joint = GaussianMixture.log_joint
+    likelihood_score = GaussianMixture.likelihood_score
+
+    def total_variance(self):
+        """E ||x - E[x]||^2, the trace of the covariance."""
+        between = (self.means - self.mean()).square().sum(1)
+        return self.weights @ (between + self.factors.square().sum((1, 2))) + self.trace(self.spectrum)
+
+    def apply(self, values, x):
+        """The matrix with D's eigenvectors and the eigenvalues ``values``, times x (B, n)."""
+        if self.A is None:
+            return values * x
+        c = self.A.Vt(x.reshape(-1, *self.A.image_shape))
+        return values[0] * x + self.A.V((values[1:] - values[0]) * c).flatten(1)
+
+    def trace(self, values):
+        """Trace of that matrix."""
+        return values[1:].sum() + (self.means.shape[1] - len(values) + 1) * values[0]
+
+    def sample(self, count, generator=None):
+        """Independent draws, (count, n)."""
+        component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        J, n, r = self.factors.shape
+        u, z = (torch.randn(count, m, generator=generator, dtype=self.means.dtype) for m in (r, n))
+        along = torch.einsum("bnr,br->bn", self.factors[component], u)
+        return self.means[component] + along + self.apply(self.spectrum.sqrt(), z)
+
+    def denoise(self, x_k, alpha_bar):
+        """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
+        u, _, log_joint = self.explain(x_k, alpha_bar)
+        p = log_joint.softmax(1)
+        low = p @ self.means + torch.einsum("bjr,jnr->bn", p[..., None] * u, self.factors)
+        gain = alpha_bar**0.5 * self.spectrum / (alpha_bar * self.spectrum + 1 - alpha_bar)
+        return low + self.apply(gain, x_k - alpha_bar**0.5 * low)
+
+    def explain(self, x_k, alpha_bar):
+        """``latent`` of x_k, of which D and the noise make the variance around each component's plane."""
+        values = alpha_bar * self.spectrum + 1 - alpha_bar
+        whiten = lambda x: self.apply(values**-0.5, x)
+        F = alpha_bar**0.5 * columns(whiten, self.factors)
+        u, L, log_joint = latent(whiten(x_k), alpha_bar**0.5 * whiten(self.means), F, self.weights)
+        return u, L, log_joint - 0.5 * self.trace(values.log())
+
+    def given_noisy(self, x_k, alpha_bar):
+        """p(x_0 | x_k), a mixture: x_k (n,) is a measurement of x_0 too. Its mean is ``denoise``'s."""
+        identity = operators.make("denoise", (1, 1, len(x_k)))
+        return self.posterior(x_k / alpha_bar**0.5, identity, ((1 - alpha_bar) / alpha_bar) ** 0.5)
+
+    def posterior(self, y, A, sigma):
+        """p(x | y) for y = A x + sigma n, itself such a mixture: one y, and A a LinearOperator.
+
+        x = means[j] + factors[j] u + D^(1/2) z. First u given y, with D's noise counted to y's (Woodbury's
+        identity); then the rest of x given y and u. Raises ValueError unless sigma > 0, for an A or a y of
+        another size, and for a mixture that is a posterior already.
+        """
+        if self.A is not None:
+            raise ValueError("mixture: is a posterior already; measure the prior")
+        n = self.means.shape[1]
+        check_measurement(y, (math.prod(A.measurement_shape), math.prod(A.image_shape)), n, sigma)
+        s, y = A.singular_values, A.Ut(y.reshape(1, *A.measurement_shape).to(self.means))
+        variance = self.floor * s**2 + sigma**2
+        A_x = lambda x: s * A.Vt(x.reshape(-1, *A.image_shape))
+        rest = lambda c: A.V(self.floor * s / variance * c).flatten(1)
+        whiten = lambda x: A_x(x) / variance**0.5
+        F = columns(whiten, self.factors)
+        u, L, log_joint = latent(y / variance**0.5, whiten(self.means), F, self.weights)
+        low = self.means + torch.einsum("jnr,jr->jn", self.factors, u[0])
+        left = columns(lambda x: x - rest(A_x(x)), self.factors)
+        return LowRankMixture(
+            log_joint[0].softmax(0),
+            low + rest(y - A_x(low)),
+            torch.linalg.solve_triangular(L.mT, left, upper=True, left=False),
+            self.floor,
+            A,
+            self.floor * sigma**2 / variance,
+        )
+
+
+def columns(function, matrices):
+    """``function`` of (B, n) on every column of matrices (J, n, r); (J, m, r)."""
+    J, n, r = matrices.shape
+    image = function(matrices.mT.reshape(J * r, n))
+    return image.reshape(J, r, image.shape[1]).mT
+
+
+def latent(z, M, F, weights):
+    """z ~ N(M[j] + F[j] u, I) with u ~ N(0, I) and probability weights[j]: what z tells of j and u.
+
+    z (B, m), M (J, m), F (J, m, r). Returns E[u | z, j] (B, J, r), the lower Cholesky factors (J, r, r)
+    of the precisions of u given z and j, and log p(z, j) (B, J).
+    """
+    L = torch.linalg.cholesky(F.mT @ F + torch.eye(F.shape[2], dtype=F.dtype))
+    b = torch.einsum("bm,jmr->bjr", z, F) - torch.einsum("jm,jmr->jr", M, F)
+    u = torch.cholesky_solve(b.permute(1, 2, 0), L).permute(2, 0, 1)
+    # Without matrix products: |z|^2 - 2 z M + |M|^2 would lose the digits that count.
+    squares = torch.cdist(z, M, compute_mode="donot_use_mm_for_euclid_dist") ** 2 - (b * u).sum(-1)
+    log_volume = L.diagonal(dim1=1, dim2=2).log().sum(1) + 0.5 * z.shape[1] * math.log(2 * math.pi)
+    return u, L, weights.log() - 0.5 * squares - log_volume
+
+
+def check_parts(weights, means, name, spread, columns):
+    """Raise ValueError unless weights (J,), means (J, n) and ``spread`` (J, n, *columns) make a mixture."""
+    J = len(weights)
+    if J == 0 or means.ndim != 2 or len(means) != J or spread.shape != (*means.shape, *columns):
+        raise ValueError(
+            f"mixture: weights {tuple(weights.shape)}, means {tuple(means.shape)} and {name} "
+            f"{tuple(spread.shape)} do not fit; expected J >= 1 of each, of n entries"
+        )
+    if not (weights >= 0).all() or abs(weights.sum() - 1) > 1e-6:
+        raise ValueError("weights: must be at least 0 and sum to 1")
+
+
+def check_measurement(y, shape, n, sigma):
+    """Raise ValueError unless y fits an operator of ``shape`` on vectors of n entries, and sigma > 0."""
+    if not sigma > 0:
+        raise ValueError(f"sigma: {sigma!r} is not accepted; the exact posterior needs sigma > 0")
+    if len(shape) != 2 or shape[1] != n:
+        raise ValueError(f"A: shape {tuple(shape)} does not fit; expected (m, {n})")
+    if y.numel() != shape[0]:
+        raise ValueError(f"y: shape {tuple(y.shape)} does not fit; expected {shape[0]} entries")
+
+
+def exact_score(prior, posterior, x_k, alpha_bar):
+    """Eq. 12a: Eq. 2 solved for its last term, where E[x_0 | x_k, y] is the denoiser of p(x_0 | y).
+
+    x_k (B, n) -> (B, n). Raises ValueError unless 0 < alpha_bar < 1.
+    """
+    if not 0 < alpha_bar < 1:
+        raise ValueError(f"alpha_bar: {alpha_bar!r} is not accepted; give a number between 0 and 1")
+    moved = posterior.denoise(x_k, alpha_bar) - prior.denoise(x_k, alpha_bar)
+    return alpha_bar**0.5 / (1 - alpha_bar) * moved
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Pictures drawn from a prior, their measurements, and the exact posterior of each.
+
+    x0 (B, C, H, W), y (B, *A.measurement_shape), posteriors a list of B mixtures.
+    """
+
+    prior: GaussianMixture | LowRankMixture
+    A: operators.LinearOperator
+    sigma: float
+    x0: torch.Tensor
+    y: torch.Tensor
+    posteriors: list
+
+    @classmethod
+    def draw(cls, prior, A, sigma, count, generator=None):
+        """``count`` pictures and their measurements."""
+        x0 = prior.sample(count, generator).reshape(-1, *A.image_shape)
+        y = A.measure(x0, sigma, generator)
+        return cls(prior, A, sigma, x0, y, [prior.posterior(one, A, sigma) for one in y])
+
+    def denoiser(self, schedule):
+        """The samplers' (x_k, k) -> E[x_0 | x_k]."""
+        return lambda x_k, k: self.prior.denoise(x_k.flatten(1), schedule.alpha_bar[k]).reshape(x_k.shape)
+
+    def score(self, x_k, alpha_bar):
+        """``exact_score`` at one noisy point for each picture, (B, C, H, W) -> (B, n)."""
+        points = x_k.flatten(1).split(1)
+        return torch.cat([exact_score(self.prior, p, x, alpha_bar) for p, x in zip(self.posteriors, points)])
+
+    def sample(self, count, generator=None):
+        """Exact restorations of each picture, (B, count, n)."""
+        return torch.stack([p.sample(count, generator) for p in self.posteriors])
+
+
+def sliced_wasserstein(x, exact, generator=None, projections=128):
+    """Distance of the law of x from that of ``exact``, in the units of one entry; (B,).
+
+    x (B, count, n), exact (B, a multiple of count, n): draws of both. They are projected on random unit
+    vectors; the root of the mean squared distance between the sorted projections is 0 for equal laws.
+    """
+    d = torch.randn(x.shape[-1], projections, generator=generator, dtype=x.dtype)
+    d = d / d.norm(dim=0)
+    ours = (x @ d).sort(1).values[:, :, None]
+    theirs = (exact @ d).sort(1).values.reshape(len(x), x.shape[1], -1, projections)
+    return (ours - theirs).square().mean((1, 2, 3)).sqrt()
 
 
 class ExactDenoiser(torch.nn.Module):

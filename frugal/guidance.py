@@ -10,7 +10,8 @@ import torch
 def residual_gradient(x_k, x0_hat, y, A):
     """Gradient of ||y - A x0_hat(x_k)|| in x_k, through the network that made x0_hat from x_k.
 
-    This is the direction of Eq. 3. Returns (gradient, norm) with shapes (B, C, H, W) and (B,).
+    The direction of Eq. 3 and, zeta times, the step of Eq. 3a (page 03). Returns (gradient, norm) with
+    shapes (B, C, H, W) and (B,).
     """
     norm = torch.linalg.vector_norm((y - A(x0_hat)).flatten(1), dim=1)
     (gradient,) = torch.autograd.grad(norm.sum(), x_k)
@@ -18,7 +19,7 @@ def residual_gradient(x_k, x0_hat, y, A):
 
 
 def dps_score(x_k, x0_hat, y, A, sigma):
-    """Eq. 3 (DPS, Chung et al. 2023): p(x_0 | x_k) is taken to be a point mass at x0_hat, so
+    """Eq. 3 (page 03; DPS, Chung et al. 2023): p(x_0 | x_k) is taken to be a point mass at x0_hat, so
 
     grad log p(y | x_k) ~ -1/(2 sigma^2) grad ||y - A x0_hat(x_k)||^2.
 
@@ -29,7 +30,7 @@ def dps_score(x_k, x0_hat, y, A, sigma):
 
 
 def dmps_score_dense(x_k, y, A, sigma, alpha_bar):
-    """Eq. 5 (DMPS, Meng & Kabashima 2022) with A as a dense matrix and a linear solve:
+    """Eq. 5 (page 04; DMPS, Meng & Kabashima 2022) with A as a dense matrix and a linear solve:
 
     grad log p(y | x_k) ~ 1/sqrt(alpha_bar) A^T (sigma^2 I + s^2 A A^T)^{-1} (y - A x_k / sqrt(alpha_bar)),
     s^2 = (1 - alpha_bar) / alpha_bar. Costs O(m^3); here to be read and to check Eq. 6 against.
@@ -42,9 +43,10 @@ def dmps_score_dense(x_k, y, A, sigma, alpha_bar):
 
 
 def dmps_score(x_k, y, A, sigma, alpha_bar):
-    """Eq. 6: Eq. 5 through A = U diag(s_i) V^T, at the price of one V^T, U^T and V:
+    """Eq. 6 (page 04): Eq. 5 through A = U diag(s_i) V^T, at the price of one V^T, U^T and V:
 
-    grad log p(y | x_k) ~ 1/sqrt(alpha_bar) V diag(s_i / (sigma^2 + s^2 s_i^2)) (U^T y - diag(s_i) V^T x_k / sqrt(alpha_bar)).
+    grad log p(y | x_k) ~ 1/sqrt(alpha_bar) V diag(s_i / (sigma^2 + s^2 s_i^2))
+                          (U^T y - diag(s_i) V^T x_k / sqrt(alpha_bar)).
 
     With sigma = 0, directions that A does not see (s_i = 0) get nothing.
     """

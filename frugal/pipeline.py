@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent / "priors"
 
 # Chosen on CelebA validation faces that no table uses; notebooks/07_hybrid shows the sweep.
 # zeta is DPS's step at 100 steps (at t steps zeta * 100 / t is used), lam is DMPS's.
-HYPERPARAMETERS = {"zeta": {"sr4": 12.0, "sr16": 5.0, "inpaint-box": 3.0}, "zeta_default": 6.0, "lam": 1.0}
+HYPERPARAMETERS = {"zeta": {"sr4": 12.0, "sr16": 10.0, "inpaint-box": 3.0}, "zeta_default": 6.0, "lam": 1.0}
 
 
 def default_zeta(task, num_inference_steps):

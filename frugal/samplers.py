@@ -21,7 +21,10 @@ def keep(k, x, x0_hat):
 
 
 def dps_step(denoise, schedule, k, x_k, z, y, A, zeta):
-    """Algorithm 1 of Chung et al. 2023: x_{k-1} = x' - zeta grad ||y - A x0_hat(x_k)||. Returns (x_{k-1}, x0_hat)."""
+    """Eq. 3a (page 03; Algorithm 1 of Chung et al. 2023). Returns (x_{k-1}, x0_hat).
+
+    x_{k-1} = x' - zeta grad ||y - A x0_hat(x_k)||, with x' of Eq. 0b.
+    """
     with torch.enable_grad():
         x_k = x_k.detach().requires_grad_()
         x0_hat = denoise(x_k, k)
@@ -33,9 +36,10 @@ def dps_step(denoise, schedule, k, x_k, z, y, A, zeta):
 
 @torch.no_grad()
 def dmps_step(denoise, schedule, k, x_k, z, y, A, sigma, lam):
-    """Meng & Kabashima 2022: x_{k-1} = x' + lam beta_k / sqrt(alpha_k) Eq. 6. Returns (x_{k-1}, x0_hat).
+    """Eq. 6a (page 04; Meng & Kabashima 2022). Returns (x_{k-1}, x0_hat).
 
-    lam = 1 is Eq. 2 pushed through the mean of the reverse step; above 2 the iteration is unstable.
+    x_{k-1} = x' + lam beta_k / sqrt(alpha_k) times Eq. 6, with x' of Eq. 0b. lam = 1 is Eq. 2 pushed
+    through the mean of the reverse step; above 2 the iteration is unstable.
     """
     x0_hat = denoise(x_k, k)
     x_prime = schedule.ancestral(k, x_k, x0_hat, z)
@@ -44,7 +48,10 @@ def dmps_step(denoise, schedule, k, x_k, z, y, A, sigma, lam):
 
 
 def dps(denoise, schedule, y, A, zeta, noise, callback=keep):
-    """Diffusion posterior sampling. Returns x_0 (B, C, H, W); t network calls, each back-propagated."""
+    """Diffusion posterior sampling: Eq. 3a at every step (page 03).
+
+    Returns x_0 (B, C, H, W); t network calls, each back-propagated.
+    """
     x = noise()
     for k in schedule.steps:
         x, x0_hat = dps_step(denoise, schedule, k, x, noise(), y, A, zeta)
@@ -53,7 +60,10 @@ def dps(denoise, schedule, y, A, zeta, noise, callback=keep):
 
 
 def dmps(denoise, schedule, y, A, sigma, lam, noise, callback=keep):
-    """Diffusion model based posterior sampling. Returns x_0 (B, C, H, W); t network calls, forward only."""
+    """Diffusion model based posterior sampling: Eq. 6a at every step (page 04).
+
+    Returns x_0 (B, C, H, W); t network calls, forward only.
+    """
     x = noise()
     for k in schedule.steps:
         x, x0_hat = dmps_step(denoise, schedule, k, x, noise(), y, A, sigma, lam)
@@ -62,7 +72,7 @@ def dmps(denoise, schedule, y, A, sigma, lam, noise, callback=keep):
 
 
 def hybrid(denoise, schedule, y, A, sigma, zeta, lam, switch, noise, callback=keep):
-    """The poster's idea: DPS while k > switch, DMPS for the last ``switch`` steps.
+    """The poster's idea (page 07): DPS, Eq. 3a, while k > switch, then DMPS, Eq. 6a, for ``switch`` steps.
 
     switch  0 (DPS) to t (DMPS), or "collapse": each picture turns to DMPS as soon as the pSNR
             between its consecutive guesses reaches 20 dB

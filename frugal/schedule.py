@@ -9,7 +9,7 @@ PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 
 @dataclass(frozen=True)
 class Schedule:
-    """x_k = sqrt(alpha_bar[k]) x_0 + sqrt(1 - alpha_bar[k]) eps, with eps ~ N(0, I).
+    """Eq. 0a (page notation): x_k = sqrt(alpha_bar[k]) x_0 + sqrt(1 - alpha_bar[k]) eps, eps ~ N(0, I).
 
     k counts reverse steps that remain: k = t is pure noise, k = 0 the clean picture, so
     ``alpha_bar[0] = 1``. All sequences have t + 1 entries and are indexed by k.
@@ -61,7 +61,7 @@ class Schedule:
         return range(self.t, 0, -1)
 
     def ancestral(self, k, x_k, x0_hat, z):
-        """x' ~ p(x_{k-1} | x_k, x_0 = x0_hat), one unconditional reverse step (Ho et al. 2020, Eqs. 6-7).
+        """Eq. 0b (page notation; Ho et al. 2020): x' ~ p(x_{k-1} | x_k, x_0 = x0_hat), one reverse step.
 
         x_k, x0_hat and the standard normal z are (B, C, H, W). At k = 1 the variance is zero.
         """
@@ -75,7 +75,7 @@ class Schedule:
 
 
 def predicted_x0(output, x_k, alpha_bar, prediction_type):
-    """E[x_0 | x_k] from the network's output, by Tweedie's formula, for the three usual targets.
+    """Eqs. 2a, 2d and a2 (page 02): E[x_0 | x_k] from the network's output, for the three usual targets.
 
     ``epsilon``: the noise (Ho et al. 2020); ``sample``: x_0 itself; ``v_prediction``:
     v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022). Shapes (B, C, H, W).

@@ -136,7 +136,7 @@ def load_prior(name, size):
 
 
 def target(scheduler, x0, eps, t):
-    """What the network learns to predict: epsilon, v or x_0, as the schedule says."""
+    """What the network learns to predict: epsilon, v (Eq. a1) or x_0, as the schedule says."""
     kind = scheduler.config.prediction_type
     if kind == "v_prediction":
         return scheduler.get_velocity(x0, eps, t)

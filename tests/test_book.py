@@ -1,5 +1,9 @@
-"""The book's sources: notebooks executed and parametrised, equations labelled once, nothing that cannot build."""
+"""The book's sources: notebooks executed, equations tied to code, links and numbers that are there."""
 
+import ast
+import importlib.util
+import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -7,12 +11,21 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 import yaml
+from diffusers import DDPMScheduler, UNet2DModel
+from myst_parser.mdit_to_docutils.base import default_slugify
+from sphinx.application import Sphinx
+from sphinx.errors import SphinxWarning
+from sphinx.util.docutils import docutils_namespace
 
-from frugal import guidance
+import frugal
+from frugal import RestorationPipeline, evaluate, images
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "book").glob("*.md")) + NOTEBOOKS
+MEASURED = ROOT / "book" / "measured"
 PARAMETERS = {"images", "steps", "switch", "sigma", "seed", "prior", "device"}
 
 
@@ -51,12 +64,16 @@ def test_some_cells_are_compared_and_some_hold_an_assertion(notebook):
     assert compared and any("assert " in c.source for c in code(notebook))
 
 
+def prose(page):
+    """The Markdown of one page."""
+    if page.suffix == ".md":
+        return page.read_text()
+    cells = nbformat.read(page, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
 def text_of_all_pages():
-    markdown = [p.read_text() for p in sorted((ROOT / "book").glob("*.md"))]
-    cells = [
-        c.source for p in NOTEBOOKS for c in nbformat.read(p, as_version=4).cells if c.cell_type == "markdown"
-    ]
-    return "\n".join(markdown + cells)
+    return "\n".join(prose(page) for page in PAGES)
 
 
 def test_equations_are_labelled_once_and_every_reference_has_one():
@@ -69,17 +86,177 @@ def test_equations_are_labelled_once_and_every_reference_has_one():
     assert {f"eq-{n}" for n in range(1, 7)} <= cited
 
 
+def equation_map():
+    """{label: the names of its functions}, from the table of book/equations.md."""
+    rows = re.findall(r"^\| \{eq\}`([^`]+)` \|(.*)$", prose(ROOT / "book" / "equations.md"), re.M)
+    assert len(rows) == len(dict(rows))
+    return {label: re.findall(r"\{py:\w+\}`~?([\w.]+)`", row) for label, row in rows}
+
+
+def equations_named(text):
+    """Labels of the equations that a text names, as in "Eqs. 0i and 0j"."""
+    number = r"(?:\d+[a-z]?|a\d)"
+    groups = re.findall(rf"\bEqs?\. ({number}(?:(?:, | and ){number})*)", text)
+    return {f"eq-{found}" for group in groups for found in re.findall(number, group)}
+
+
+def test_every_equation_is_in_the_map_and_nothing_else_is():
+    assert set(equation_map()) == set(re.findall(r"^:label: (\S+)$", text_of_all_pages(), re.M))
+
+
+@pytest.mark.parametrize("label", equation_map())
+def test_a_function_in_the_map_exists_and_names_its_equation(label):
+    for name in equation_map()[label]:
+        assert label in equations_named(pkgutil.resolve_name(name).__doc__), name
+
+
+@pytest.mark.parametrize("module", sorted(Path(frugal.__file__).parent.glob("*.py")), ids=lambda p: p.stem)
+def test_every_equation_that_a_docstring_names_is_in_the_map(module):
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds)]
+    named = set().union(*(equations_named(ast.get_docstring(node) or "") for node in nodes))
+    assert named <= set(equation_map())
+
+
+def headings(page):
+    """What a link may name behind the #: slugs of headings, and labels set with (name)=."""
+    text = re.sub(r"^```.*?^```", "", prose(page), flags=re.M | re.S)
+    slugs = {default_slugify(title) for title in re.findall(r"^#+ (.+)$", text, re.M)}
+    return slugs | set(re.findall(r"^\((\S+)\)=$", text, re.M))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_links_between_pages_lead_somewhere(page):
+    text = prose(page)
+    for target in re.findall(r"\{doc\}`(?:[^`<]+<)?([^`>]+)>?`", text):
+        assert any((page.parent / target).with_suffix(kind).exists() for kind in (".md", ".ipynb")), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
+        if "://" not in target:
+            linked = (page.parent / target).resolve() if target else page
+            assert linked.exists() and (not anchor or anchor in headings(linked)), (target, anchor)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_numbers_of_other_pages_are_glued_there(page):
+    for path, key in re.findall(r"\{glue:text\}`([^:`]+)::(\w+):s`", prose(page)):
+        cells = code(nbformat.read(page.parent / path, as_version=4))
+        outputs = [output.get("metadata", {}) for cell in cells for output in cell.outputs]
+        assert key in [kept.get("scrapbook", {}).get("name") for kept in outputs]
+
+
+def html_of(page):
+    """The prose of a page, and the HTML that its cells show."""
+    cells = [] if page.suffix == ".md" else code(nbformat.read(page, as_version=4))
+    shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.outputs]
+    return "\n".join([prose(page), *("".join(html) for html in shown)])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_pictures_have_a_text_and_nothing_is_fetched_from_elsewhere(page):
+    text = html_of(page)
+    assert not re.search(
+        r"<(?:img|script|link|iframe|source)\b[^>]*(?:src|href)\s*=\s*[\"']?(?:https?:)?//", text
+    )
+    assert not re.search(r"!\[[^\]]*\]\(https?:|@import|url\([\"']?https?:", text)
+    assert not re.search(r"^(?:```|:::)\{(?:image|figure)\} https?:", text, re.M)
+    texts = re.findall(r"!\[([^\]]*)\]\(", text)
+    texts += [
+        (re.search(r"\balt=[\"'](.*?)[\"']", tag) or ["", ""])[1] for tag in re.findall(r"<img\b[^>]*>", text)
+    ]
+    for directive in re.findall(r"^(?:```|:::)\{(?:image|figure)\}.*?^(?:```|:::)$", text, re.M | re.S):
+        texts.append((re.search(r"^:alt: (.+)$", directive, re.M) or ["", ""])[1])
+    assert all(len(alt) > 10 for alt in texts)
+
+
+def loaded(path):
+    """A module of the book's own, which no package holds."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def fidelity():
+    return loaded(ROOT / "book" / "measure_fidelity.py")
+
+
+def test_fidelity_page_shows_every_variant(fidelity):
+    shown = re.findall(r"^```\{measured\} fidelity.json (.+)$", prose(ROOT / "book" / "fidelity.md"), re.M)
+    assert sorted(" ".join(shown).split()) == sorted(run[0] for run in fidelity.RUNS if run[0] != run[1])
+
+
+def test_each_variant_changes_what_the_library_gives(fidelity, monkeypatch):
+    """On a small random network, and with enough noise that its place in the picture matters."""
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    pipe = RestorationPipeline(unet, DDPMScheduler())
+    pipe.set_progress_bar_config(disable=True)
+    monkeypatch.setattr(fidelity, "SIGMA", 0.3)
+    x0, given = torch.nn.functional.avg_pool2d(images.shipped("faces", limit=2), 2), {}
+    for name, reference, task, change, step in fidelity.RUNS:
+        restored = fidelity.restore(change(fidelity.problem(pipe, task, x0, 3, 0)), step, seed=0)
+        assert restored.isfinite().all()
+        if name == reference:
+            given[task, name] = evaluate.restore(pipe, x0, [0, 1], task, name, sigma=0.3, steps=3)[1]
+        difference = (restored - given[task, reference]).abs().max()
+        assert difference < 1e-5 if name == reference else difference > 1e-3, name
+
+
+def measured_rows():
+    """Two pictures: a variant 1 dB above the library, and one that differs in LPIPS by chance."""
+    values = {"ours": (20, 21, 0.1, 0.2), "up": (21, 22.2, 0.1, 0.2), "noisy": (20, 21, 0.2, 0.1)}
+    return [
+        {"image": i, "task": "sr4", "method": name, "reference": "ours", "psnr": v[i], "lpips": v[2 + i]}
+        for name, v in values.items()
+        for i in (0, 1)
+    ]
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Build one page that shows a measured file; a warning is an error. Returns its HTML."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+
+    def build(arguments, content):
+        (tmp_path / "measured").mkdir()
+        (tmp_path / "measured" / "file.json").write_text(content)
+        (tmp_path / "index.md").write_text(f"# Title\n\n```{{measured}} {arguments}\n```\n")
+        out, options = tmp_path / "out", {"extensions": ["myst_parser", "measured"], "html_theme": "basic"}
+        quiet = {"status": None, "warning": None, "warningiserror": True}
+        with docutils_namespace():
+            Sphinx(tmp_path, None, out, out / "tree", "html", options, **quiet).build()
+        return (out / "index.html").read_text()
+
+    return build
+
+
+def test_measured_files_become_tables(build):
+    html = build("file.json up noisy", json.dumps({"meta": {}, "rows": measured_rows()}))
+    assert "+1.100 [-0.171, +2.371], undecided" in html and html.count("<tr") == 3
+
+
 @pytest.mark.parametrize(
-    "number, function",
+    "arguments, content",
     [
-        (3, guidance.dps_score),
-        (5, guidance.dmps_score_dense),
-        (6, guidance.dmps_score),
+        ("none.json up", "{}"),
+        ("file.json up", "{"),
+        ("file.json up", "{}"),
+        ("file.json", '{"meta": {}, "rows": []}'),
+        ("file.json else", json.dumps({"meta": {}, "rows": measured_rows()})),
     ],
+    ids=["no file", "cut short", "no rows", "no meta", "no such variant"],
 )
-def test_equation_and_function_name_each_other(number, function):
-    assert f"Eq. {number}" in function.__doc__
-    assert f"{{py:func}}`frugal.guidance.{function.__name__}`" in text_of_all_pages()
+def test_a_bad_measured_file_stops_the_build(build, arguments, content):
+    with pytest.raises(SphinxWarning, match="measured"):
+        build(arguments, content)
+
+
+@pytest.mark.parametrize("name", ["celeba_val_sr16", "celeba_val_sr4", "fidelity"])
+def test_what_is_measured_was_measured_with_the_prior_that_ships(name):
+    meta = json.loads((MEASURED / f"{name}.json").read_text())["meta"]
+    assert meta["prior_digest"] == RestorationPipeline.from_pretrained().digest()
 
 
 def test_the_contents_list_every_page():

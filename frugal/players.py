@@ -1,0 +1,142 @@
+"""Pictures to play with on a page: a boundary between two, and a replay of stored frames.
+
+Each player is one piece of HTML with its pictures inside: it fetches nothing, and moves in the book,
+from a file and in Jupyter alike. Where no script may run it shows both halves, or the last frame.
+"""
+
+import base64
+import io
+import json
+from html import escape
+
+import numpy as np
+from IPython.display import HTML
+from PIL import Image
+
+from .images import to_uint8
+
+# --at is the slider's value; a film is one tall picture of which the window shows frame --at of --last.
+STYLE = """<style>
+.frugal-player{margin:0;padding:4px}
+.frugal-row{display:flex;flex-wrap:wrap;gap:8px}
+.frugal-row>div{position:relative}
+.frugal-player img{display:block;width:var(--width);max-width:none;height:auto;aspect-ratio:var(--ratio);
+object-fit:cover;image-rendering:pixelated;margin:0!important;padding:0!important;border-radius:0!important;
+filter:none!important}
+.frugal-film img{object-position:0 calc(100%*var(--at)/var(--last))}
+.frugal-film span{display:block;text-align:center}
+.frugal-pair img+img{position:absolute;top:0;left:0;clip-path:inset(0 0 0 calc(1%*var(--at)))}
+.frugal-pair::after{content:"";position:absolute;inset:0 auto 0 calc(1%*var(--at) - 1px);width:2px;
+background:#fff;mix-blend-mode:difference}
+.frugal-bar{display:flex;align-items:center;gap:8px;max-width:592px;margin:8px 0;
+font-variant-numeric:tabular-nums}
+.frugal-bar input{flex:1;min-width:0;color:inherit!important}
+.frugal-bar button{font:inherit}
+.frugal-now{min-width:5em}
+.frugal-bar :focus-visible{outline:3px solid currentColor;outline-offset:2px}
+.frugal-player figcaption{color:inherit!important;text-align:left}
+@media(max-width:600px){.frugal-player img{width:calc(var(--width)/2)}}
+@media print,(scripting:none){.frugal-bar :is(input,button){display:none}}
+</style>"""
+MOVE = "const f=this.closest('figure');f.style.setProperty('--at',this.value)"
+TELL = (
+    ";const now=JSON.parse(this.dataset.labels)[this.value];this.setAttribute('aria-valuetext',now)"
+    ";f.querySelector('.frugal-now').textContent=now"
+)
+PLAY = (
+    "const r=this.nextElementSibling;r.value=0;r.oninput();clearInterval(this.clock)"
+    ";this.clock=setInterval(()=>{r.value++;r.oninput();if(r.value==r.max)clearInterval(this.clock)},250)"
+)
+
+
+def before_after(before, after, labels, names, caption):
+    """Pictures one over the other, and a slider that moves the boundary in all of them.
+
+    before, after  (B, C, H, W) in [-1, 1], C = 1 or 3; values outside the range are clipped
+    labels         what they are: (left of the boundary, right of it)
+    names          what each of the B pictures shows, for those who cannot see it
+    caption        the text below
+
+    Returns ``IPython.display.HTML``. Raises ValueError for shapes or counts that do not fit.
+    """
+    check("before, after", [tuple(before.shape), tuple(after.shape)])
+    if len(names) != len(before):
+        raise ValueError(f"names: {len(before)} pictures need as many names, got {len(names)}")
+    left, right = labels
+    pairs = [
+        f'<div class="frugal-pair">{img(a[None], f"{name}, {left}")}{img(b[None], f"{name}, {right}")}</div>'
+        for a, b, name in zip(before, after, names)
+    ]
+    bar = (
+        f"<span>← {escape(left)}</span>"
+        + slider(100, 50, f"boundary: {left} on its left, {right} on its right", MOVE)
+        + f"<span>{escape(right)} →</span>"
+    )
+    return player(before.shape, {"--at": 50}, pairs, bar, caption)
+
+
+def replay(frames, labels, alt, caption):
+    """Frames of one or several films side by side, a slider that runs through them, and a play button.
+
+    frames   {name: (T, C, H, W) in [-1, 1]}, T >= 2 and C = 1 or 3; values outside are clipped
+    labels   T texts, one for each moment, such as "k = 37"
+    alt      what the films show, for those who cannot see it
+    caption  the text below
+
+    Returns ``IPython.display.HTML``. Raises ValueError for films of different shapes, or too few
+    frames or labels.
+    """
+    check("frames", [tuple(film.shape) for film in frames.values()])
+    shape = next(iter(frames.values())).shape
+    if len(labels) != shape[0] or shape[0] < 2:
+        raise ValueError(
+            f"labels: one for each frame and at least two are needed, got {len(labels)} for {shape[0]} frames"
+        )
+    films = [
+        f'<div class="frugal-film">{img(film, f"{alt}, {name}")}<span>{escape(name)}</span></div>'
+        for name, film in frames.items()
+    ]
+    last = len(labels) - 1
+    told = f' aria-valuetext="{escape(labels[-1])}" data-labels="{escape(json.dumps(labels))}"'
+    bar = (
+        f'<button type="button" onclick="{escape(PLAY)}">Play</button>'
+        + slider(last, last, "frame", MOVE + TELL, told)
+        + f'<span class="frugal-now">{escape(labels[-1])}</span>'
+    )
+    return player(shape, {"--at": last, "--last": last}, films, bar, caption)
+
+
+def check(name, shapes):
+    """Raise ValueError unless the shapes are one and the same (number, 1 or 3, H, W)."""
+    if len(set(shapes)) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (1, 3):
+        got = ", ".join(map(str, shapes)) or "none"
+        raise ValueError(f"{name}: pictures of one shape (number, 1 or 3, H, W) are needed, got {got}")
+
+
+def img(x, alt):
+    """Pictures (T, C, H, W), one below the other, as one PNG inside an <img>."""
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(to_uint8(x.expand(-1, 3, -1, -1)))).save(file, "PNG", optimize=True)
+    return (
+        f'<img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    )
+
+
+def slider(last, value, label, script, more=""):
+    """A native range input from 0 to ``last``, so that arrow keys and screen readers work."""
+    return (
+        f'<input type="range" min="0" max="{last}" value="{value}" aria-label="{escape(label)}"{more} '
+        f'oninput="{escape(script)}">'
+    )
+
+
+def player(shape, variables, pictures, bar, caption):
+    """The whole figure; pictures are enlarged by a whole number, to at most 192 pixels of width."""
+    height, width = shape[-2:]
+    variables = {"--width": f"{width * max(1, 192 // width)}px", "--ratio": width / height, **variables}
+    style = ";".join(f"{name}:{value}" for name, value in variables.items())
+    return HTML(
+        f'{STYLE}<figure class="frugal-player" style="{style}">'
+        f'<div class="frugal-row">{"".join(pictures)}</div><div class="frugal-bar">{bar}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
