@@ -255,7 +255,7 @@ def interval(numbers):
 
 
 def paired_interval(rows, method, reference, key):
-    """Mean of ``method`` minus ``reference`` over the same pictures, with its 95 % paired interval."""
+    """Eq. 10a: mean of ``method`` minus ``reference`` over the same pictures, with its 95 % paired interval."""
     return interval([a - b for a, b in zip(values(rows, method, key), values(rows, reference, key))])
 
 

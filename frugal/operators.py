@@ -29,7 +29,7 @@ TASKS = (
 
 @dataclass(frozen=True)
 class LinearOperator:
-    """A = U diag(s) V^T with orthonormal columns in U (m x r) and V (n x r).
+    """Eq. 0f: A = U diag(s) V^T with orthonormal columns in U (m x r) and V (n x r).
 
     ``U(c)``, ``Ut(y)``, ``V(c)`` and ``Vt(x)`` apply the factors and their transposes.
     ``singular_values`` is (r,), float64.
@@ -59,12 +59,12 @@ class LinearOperator:
         return self.V(self.s(y) * self.Ut(y))
 
     def A_pinv(self, y):
-        """A^+ y, the smallest x that explains y; directions with s = 0 stay empty."""
+        """Eq. 0g: A^+ y, the smallest x that explains y; directions with s = 0 stay empty."""
         s = self.s(y)
         return self.V(torch.where(s > 0, self.Ut(y) / s.clamp_min(torch.finfo(s.dtype).tiny), 0))
 
     def measure(self, x0, sigma, generator=None):
-        """y = A x0 + sigma n with n ~ N(0, I); ``sigma`` is in the units of [-1, 1] pictures.
+        """Eq. 0e: y = A x0 + sigma n with n ~ N(0, I); ``sigma`` is in the units of [-1, 1] pictures.
 
         ``generator``: a CPU ``torch.Generator``, or a list with one for each picture.
         Raises ValueError for pictures of another shape or a sigma that is negative or not finite.
@@ -137,7 +137,7 @@ def denoising(name, image_shape):
 
 
 def colorization(name, image_shape):
-    """y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
+    """Eq. 0h, y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
     C, H, W = image_shape
     return LinearOperator(
         name,
@@ -152,7 +152,7 @@ def colorization(name, image_shape):
 
 
 def super_resolution(name, image_shape, factor):
-    """y = means of f x f blocks: V^T sums each block over f (f^2 equal entries of norm 1), s = 1 / f."""
+    """Eq. 0h, y = means of f x f blocks: V^T sums each block over f (f^2 equal entries of norm 1), s = 1 / f."""
     C, H, W = image_shape
     if H % factor or W % factor:
         raise ValueError(f"image_shape: {H} x {W} cannot be cut into {factor} x {factor} blocks for {name}")
@@ -171,7 +171,7 @@ def super_resolution(name, image_shape, factor):
 
 
 def inpainting(name, image_shape, mask):
-    """y = the pixels that the mask shows, as a vector: V^T picks them, U = I, s = 1."""
+    """Eq. 0h, y = the pixels that the mask shows, as a vector: V^T picks them, U = I, s = 1."""
     if mask is None:
         raise ValueError(
             "mask: inpaint needs one; give an array (H, W) that is nonzero where the pixel is seen"
@@ -200,7 +200,7 @@ def inpainting(name, image_shape, mask):
 
 
 def deblurring(name, image_shape, kernel):
-    """y = circular convolution of every channel with the kernel.
+    """Eqs. 0i and 0j: y = circular convolution of every channel with the kernel.
 
     V is the Hartley basis h_w = (cos + sin)(2 pi w . p) / sqrt(HW): real, orthonormal, symmetric.
     With k^ the kernel's Fourier transform, A h_w = |k^(w)| times the wave h_w shifted by the phase

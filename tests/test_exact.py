@@ -1,11 +1,12 @@
-"""Exact priors: denoiser against quadrature, posterior against conditioning, samplers against the posterior mean."""
+"""Exact priors: denoiser against quadrature, posterior against conditioning, low rank against full covariances."""
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
 from frugal import RestorationPipeline, operators
-from frugal.exact import ExactDenoiser, GaussianMixture
+from frugal.exact import ExactDenoiser, GaussianMixture, LowRankMixture, Problem, sliced_wasserstein
+from frugal.schedule import Schedule
 
 
 def gaussian(n, seed=0):
@@ -189,7 +190,7 @@ def test_bad_mixtures(weights, means, covariances, named):
 
 @pytest.mark.parametrize(
     "y, columns, sigma, named",
-    [(2, 2, 0.0, "sigma"), (2, 2, float("nan"), "sigma"), (2, 3, 0.1, "matrix"), (3, 2, 0.1, "y")],
+    [(2, 2, 0.0, "sigma"), (2, 2, float("nan"), "sigma"), (2, 3, 0.1, "A"), (3, 2, 0.1, "y")],
 )
 def test_bad_measurements(y, columns, sigma, named):
     with pytest.raises(ValueError, match=f"^{named}: "):
@@ -201,6 +202,166 @@ def test_bad_noise_levels(alpha_bar):
     y = torch.zeros(2).double()
     with pytest.raises(ValueError, match="^alpha_bar: "):
         gaussian(2).likelihood_score(y[None], y, torch.eye(2).double(), 0.1, alpha_bar)
+
+
+def test_log_joint_is_the_density_of_the_noisy_mixture():
+    prior, alpha_bar = three(6), 0.3
+    x_k = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(2, 6)
+    covariances = alpha_bar * prior.covariances + (1 - alpha_bar) * torch.eye(6)
+    parts = torch.distributions.MultivariateNormal(alpha_bar**0.5 * prior.means, covariances)
+    truth = parts.log_prob(x_k[:, None]) + prior.weights.log()
+    assert (prior.log_joint(x_k, alpha_bar) - truth).abs().max() < 1e-10
+
+
+# Low rank
+
+
+def low_rank(n=48, r=4, floor=0.02, seed=0):
+    """Three components around planes of r dimensions."""
+    g = torch.Generator().manual_seed(seed)
+    means, factors = (torch.randn(3, n, *more, generator=g).double() for more in ((), (r,)))
+    return LowRankMixture(torch.tensor([0.2, 0.3, 0.5]).double(), 0.3 * means, 0.3 * factors, floor)
+
+
+def full(mixture):
+    """The same mixture with its covariances written out."""
+    D = mixture.apply(mixture.spectrum, torch.eye(mixture.means.shape[1]).double())
+    return GaussianMixture(mixture.weights, mixture.means, mixture.factors @ mixture.factors.mT + D)
+
+
+def same(ours, truth, tolerance=1e-10):
+    return torch.linalg.vector_norm(ours - truth) <= tolerance * (1 + torch.linalg.vector_norm(truth))
+
+
+@pytest.mark.parametrize("sigma", [1e-3, 0.3])
+@pytest.mark.parametrize("task", ["denoise", "colorize", "sr4", "deblur", "inpaint-box", "outpaint"])
+def test_low_rank_is_the_full_mixture(task, sigma):
+    prior, A, g = low_rank(), operators.make(task, (3, 4, 4)), torch.Generator().manual_seed(1)
+    truth = full(prior)
+    y = A.measure(prior.sample(1, g).reshape(1, 3, 4, 4), 0.3, g)[0]
+    ours, theirs = prior.posterior(y, A, sigma), truth.posterior(y, A, sigma)
+    assert same(ours.weights, theirs.weights) and same(ours.means, theirs.means)
+    assert same(full(ours).covariances, theirs.covariances)
+    for low, mixture in ((prior, truth), (ours, theirs)):
+        assert same(low.mean(), mixture.mean()) and same(low.total_variance(), mixture.total_variance())
+        for alpha_bar in (0.9999, 0.5, 0.01):
+            x_k = torch.randn(5, 48, generator=g).double()
+            assert same(low.denoise(x_k, alpha_bar), mixture.denoise(x_k, alpha_bar))
+            assert same(*(m.log_joint(x_k, alpha_bar).logsumexp(1) for m in (low, mixture)))
+    for alpha_bar in (0.9999, 0.5, 0.01):
+        score = prior.likelihood_score(x_k, y, A, sigma, alpha_bar)
+        assert same(score, truth.likelihood_score(x_k, y, A, sigma, alpha_bar))
+
+
+def test_low_rank_given_noisy_is_the_full_mixtures():
+    prior, x_k = low_rank(), torch.linspace(-1, 1, 48, dtype=torch.float64)
+    ours, theirs = (m.given_noisy(x_k, 0.4) for m in (prior, full(prior)))
+    assert same(ours.mean(), theirs.mean()) and same(full(ours).covariance(), theirs.covariance())
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_low_rank_samples_have_the_stated_moments(measured):
+    mixture = low_rank(floor=0.2)
+    if measured:
+        mixture = mixture.posterior(torch.tensor([0.5, 0.2, -0.3]), operators.make("sr4", (3, 4, 4)), 0.3)
+    draws, truth = mixture.sample(40_000, torch.Generator().manual_seed(0)), full(mixture)
+    standard_error = (truth.covariance().diag().max() / len(draws)) ** 0.5
+    assert (draws.mean(0) - truth.mean()).abs().max() < 4.5 * standard_error
+    assert (draws.T.cov() - truth.covariance()).norm() < 0.05 * truth.covariance().norm()
+
+
+def test_low_rank_posterior_of_whole_pictures():
+    """The mean solves m - x + C A^T (y - A x) / sigma^2 = 0, with C applied and never written out."""
+    prior, A, sigma = low_rank(3 * 64 * 64, r=10), operators.make("sr4"), 0.05
+    g = torch.Generator().manual_seed(0)
+    y = A.measure(prior.sample(1, g).reshape(1, 3, 64, 64), sigma, g)
+    posterior = prior.posterior(y[0], A, sigma)
+    for m, F, x in zip(prior.means, prior.factors, posterior.means):
+        pull = A.A_adjoint(y - A(x.reshape(1, 3, 64, 64))).flatten() / sigma**2
+        assert same(m + F @ (F.T @ pull) + prior.floor * pull, x)
+
+
+def test_low_rank_empirical_measure_has_no_factors():
+    points = torch.randn(20, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    measure = LowRankMixture.empirical(points)
+    assert same(
+        measure.denoise(2 * points[:3], 0.5), GaussianMixture.empirical(points).denoise(2 * points[:3], 0.5)
+    )
+    drawn = measure.posterior(points[7], operators.make("denoise", (1, 1, 5)), 0.01).sample(4)
+    assert torch.equal(drawn, points[7].expand(4, -1))
+
+
+def test_low_rank_fit_recovers_two_far_planes():
+    g = torch.Generator().manual_seed(0)
+    plane = torch.tensor([[[2.0, 0], [0, 1], [0, 0]], [[0.0, 1], [0, 0], [3, 0]]]).double()
+    means = torch.tensor([[-20.0, 0, 0], [20, 0, 0]]).double()
+    truth = LowRankMixture(torch.tensor([0.3, 0.7]).double(), means, plane, 0.01)
+    fitted = LowRankMixture.fit(truth.sample(5000, g), components=2, rank=2, floor=0.01)
+    order = fitted.means[:, 0].argsort()
+    assert (fitted.weights[order] - truth.weights).abs().max() < 0.03
+    assert (fitted.means[order] - truth.means).abs().max() < 0.15
+    assert (full(fitted).covariances[order] - full(truth).covariances).abs().max() < 0.4
+
+
+def test_problem_holds_what_it_was_drawn_from():
+    prior, A = low_rank(), operators.make("sr4", (3, 4, 4))
+    problem = Problem.draw(prior, A, 0.1, 2, torch.Generator().manual_seed(0))
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 10)
+    x_k = torch.ones(2, 3, 4, 4).double()
+    assert same(
+        problem.denoiser(schedule)(x_k, 5).flatten(1), prior.denoise(x_k.flatten(1), schedule.alpha_bar[5])
+    )
+    each = [prior.likelihood_score(x.flatten()[None], y, A, 0.1, 0.5) for x, y in zip(x_k, problem.y)]
+    assert same(problem.score(x_k, 0.5), torch.cat(each))
+    means = torch.stack([p.mean() for p in problem.posteriors])
+    assert (problem.sample(2000, torch.Generator().manual_seed(0)).mean(1) - means).abs().max() < 0.05
+
+
+def test_sliced_wasserstein_of_equal_and_of_shifted_draws():
+    x = torch.randn(2, 30, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    twice = torch.cat([x, x], 1)
+    assert sliced_wasserstein(x, twice.flip(1)).max() < 1e-12
+    shifted = sliced_wasserstein(x + 0.5, twice, torch.Generator().manual_seed(0), projections=2000)
+    assert (shifted - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize(
+    "changes, named",
+    [
+        ({"weights": torch.ones(0)}, "mixture"),
+        ({"means": torch.zeros(3, 2)}, "mixture"),
+        ({"factors": torch.zeros(2, 48, 4)}, "mixture"),
+        ({"factors": torch.zeros(3, 48)}, "mixture"),
+        ({"weights": torch.ones(3)}, "weights"),
+        ({"floor": -0.1}, "floor"),
+        ({"floor": float("nan")}, "floor"),
+    ],
+)
+def test_bad_low_rank_mixtures(changes, named):
+    good = low_rank()
+    parts = {name: getattr(good, name) for name in ("weights", "means", "factors", "floor")}
+    with pytest.raises(ValueError, match=f"^{named}: "):
+        LowRankMixture(**(parts | changes))
+
+
+@pytest.mark.parametrize(
+    "entries, shape, sigma, named",
+    [(3, (3, 4, 4), 0.0, "sigma"), (3, (3, 8, 4), 0.1, "A"), (5, (3, 4, 4), 0.1, "y")],
+)
+def test_bad_low_rank_measurements(entries, shape, sigma, named):
+    with pytest.raises(ValueError, match=f"^{named}: "):
+        low_rank().posterior(torch.zeros(entries), operators.make("sr4", shape), sigma)
+
+
+def test_a_low_rank_posterior_is_not_measured_again():
+    A = operators.make("sr4", (3, 4, 4))
+    with pytest.raises(ValueError, match="^mixture: "):
+        low_rank().posterior(torch.zeros(3), A, 0.1).posterior(torch.zeros(3), A, 0.1)
+
+
+def test_rank_must_be_below_the_smallest_cluster():
+    with pytest.raises(ValueError, match="^rank: "):
+        LowRankMixture.fit(torch.randn(6, 5).double(), components=2, rank=5, floor=0.0)
 
 
 def test_exact_denoiser_needs_a_sample_scheduler():
