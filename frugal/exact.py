@@ -28,7 +28,7 @@ class GaussianMixture:
     covariances: torch.Tensor
 
     def __post_init__(self):
-        check_parts(self.weights, self.means, "covariances", self.covariances, self.means.shape[1:])
+        check_parts(self.weights, self.means, "covariances", self.covariances, self.means.shape[-1:])
         eigenvalues, eigenvectors = torch.linalg.eigh(self.covariances)
         symmetric = torch.allclose(self.covariances, self.covariances.mT)
         if not symmetric or (eigenvalues < -1e-9 * eigenvalues.abs().amax(1, keepdim=True)).any():
@@ -76,7 +76,7 @@ class GaussianMixture:
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         z = torch.randn(count, self.means.shape[1], generator=generator, dtype=self.means.dtype)
         roots = self.eigenvectors * self.eigenvalues.sqrt()[:, None, :]
-        return self.means[component] + torch.einsum("bij,bj->bi", roots[component], z)
+        return self.means[component] + along(roots, component, z)
 
     def denoise(self, x_k, alpha_bar):
         """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
@@ -152,7 +152,7 @@ class LowRankMixture:
     seen: torch.Tensor | None = None
 
     def __post_init__(self):
-        check_parts(self.weights, self.means, "factors", self.factors, self.factors.shape[2:])
+        check_parts(self.weights, self.means, "factors", self.factors, self.factors.shape[-1:])
         operators.check_at_least_zero("floor", self.floor)
         seen = self.means.new_zeros(0) if self.A is None else self.seen
         # The eigenvalues of D: the first belongs to all directions that no measurement has seen.
@@ -213,8 +213,8 @@ class LowRankMixture:
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         J, n, r = self.factors.shape
         u, z = (torch.randn(count, m, generator=generator, dtype=self.means.dtype) for m in (r, n))
-        along = torch.einsum("bnr,br->bn", self.factors[component], u)
-        return self.means[component] + along + self.apply(self.spectrum.sqrt(), z)
+        rest = self.apply(self.spectrum.sqrt(), z)
+        return self.means[component] + along(self.factors, component, u) + rest
 
     def denoise(self, x_k, alpha_bar):
         """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
@@ -265,6 +265,13 @@ class LowRankMixture:
             A,
             self.floor * sigma**2 / variance,
         )
+
+
+def along(factors, component, u):
+    """factors[component] u, (J, n, r) and (B,) and (B, r) -> (B, n), without B copies of n x r numbers."""
+    blocks = u.new_zeros(len(u), len(factors), u.shape[1])
+    blocks[torch.arange(len(u)), component] = u
+    return torch.einsum("bjr,jnr->bn", blocks, factors)
 
 
 def columns(function, matrices):

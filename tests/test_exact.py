@@ -1,4 +1,4 @@
-"""Exact priors: denoiser against quadrature, posterior against conditioning, low rank against full covariances."""
+"""Exact priors: denoiser by quadrature, posterior by conditioning, low rank against full covariances."""
 
 import pytest
 import torch
@@ -68,7 +68,7 @@ def three(n, seed=0):
 @pytest.mark.parametrize("task", ["denoise", "colorize", "sr4", "deblur", "inpaint-box", "outpaint"])
 @pytest.mark.parametrize("alpha_bar", [0.9999, 0.6, 0.01])
 def test_likelihood_score_against_the_gradient_of_the_joint_density(task, alpha_bar):
-    """log p(y | x_k) = log p(x_k, y) - log p(x_k), each a mixture of Gaussians, differentiated automatically."""
+    """log p(y | x_k) = log p(x_k, y) - log p(x_k), each a mixture of Gaussians; autograd does the rest."""
     prior, A, sigma = three(48), operators.make(task, (3, 4, 4)), 0.1
     M, a = A.matrix(), alpha_bar**0.5
     g = torch.Generator().manual_seed(1)
@@ -207,7 +207,7 @@ def test_bad_noise_levels(alpha_bar):
 def test_log_joint_is_the_density_of_the_noisy_mixture():
     prior, alpha_bar = three(6), 0.3
     x_k = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(2, 6)
-    covariances = alpha_bar * prior.covariances + (1 - alpha_bar) * torch.eye(6)
+    covariances = alpha_bar * prior.covariances + (1 - alpha_bar) * torch.eye(6, dtype=torch.float64)
     parts = torch.distributions.MultivariateNormal(alpha_bar**0.5 * prior.means, covariances)
     truth = parts.log_prob(x_k[:, None]) + prior.weights.log()
     assert (prior.log_joint(x_k, alpha_bar) - truth).abs().max() < 1e-10
@@ -220,7 +220,8 @@ def low_rank(n=48, r=4, floor=0.02, seed=0):
     """Three components around planes of r dimensions."""
     g = torch.Generator().manual_seed(seed)
     means, factors = (torch.randn(3, n, *more, generator=g).double() for more in ((), (r,)))
-    return LowRankMixture(torch.tensor([0.2, 0.3, 0.5]).double(), 0.3 * means, 0.3 * factors, floor)
+    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    return LowRankMixture(weights, 0.3 * means, 0.3 * factors, floor)
 
 
 def full(mixture):
