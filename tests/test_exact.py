@@ -5,7 +5,14 @@ import torch
 from diffusers import DDPMScheduler
 
 from frugal import RestorationPipeline, operators
-from frugal.exact import ExactDenoiser, GaussianMixture, LowRankMixture, Problem, sliced_wasserstein
+from frugal.exact import (
+    ExactDenoiser,
+    GaussianMixture,
+    LowRankMixture,
+    Problem,
+    denoising_errors,
+    sliced_wasserstein,
+)
 from frugal.schedule import Schedule
 
 
@@ -265,10 +272,10 @@ def test_low_rank_samples_have_the_stated_moments(measured):
     mixture = low_rank(floor=0.2)
     if measured:
         mixture = mixture.posterior(torch.tensor([0.5, 0.2, -0.3]), operators.make("sr4", (3, 4, 4)), 0.3)
-    draws, truth = mixture.sample(40_000, torch.Generator().manual_seed(0)), full(mixture)
+    draws, truth = mixture.sample(10_000, torch.Generator().manual_seed(0)), full(mixture)
     standard_error = (truth.covariance().diag().max() / len(draws)) ** 0.5
     assert (draws.mean(0) - truth.mean()).abs().max() < 4.5 * standard_error
-    assert (draws.T.cov() - truth.covariance()).norm() < 0.05 * truth.covariance().norm()
+    assert (draws.T.cov() - truth.covariance()).norm() < 0.08 * truth.covariance().norm()
 
 
 def test_low_rank_posterior_of_whole_pictures():
@@ -316,6 +323,31 @@ def test_problem_holds_what_it_was_drawn_from():
     assert same(problem.score(x_k, 0.5), torch.cat(each))
     means = torch.stack([p.mean() for p in problem.posteriors])
     assert (problem.sample(2000, torch.Generator().manual_seed(0)).mean(1) - means).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("prior", [three(48), low_rank()], ids=["full", "low rank"])
+def test_judge_finds_no_fault_in_exact_restorations_and_finds_each_planted_one(prior):
+    problem = Problem.draw(prior, operators.make("sr4", (3, 4, 4)), 1.0, 3, torch.Generator().manual_seed(0))
+    x = problem.sample(1000, torch.Generator().manual_seed(1))
+    exact = problem.judge(x)
+    assert exact["mean"].max() < 0.04 and (exact["spread"] - 1).abs().max() < 0.05
+    assert (exact["coverage"].mean() - 0.9).abs() < 0.06 and exact["modes"].max() < 0.05
+    assert problem.judge(x + 0.5)["mean"].min() > 0.45
+    mean = x.mean(1, keepdim=True)
+    assert problem.judge(mean + 2 * (x - mean))["spread"].min() > 1.9
+    assert problem.judge(mean + 0.1 * (x - mean))["coverage"].max() < 0.4
+    one = prior.means[0].expand(3, 2, -1)
+    others = 1 - torch.stack([p.weights[0] for p in problem.posteriors])
+    assert same(problem.judge(one)["modes"], others, 1e-4)
+
+
+def test_denoising_errors_of_a_gaussian():
+    """One Gaussian of variance v: the error is v (1 - a) / (a v + 1 - a) for each entry."""
+    prior = LowRankMixture(torch.ones(1).double(), torch.zeros(1, 500).double(), torch.zeros(1, 500, 0), 0.3)
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 5)
+    errors = denoising_errors(prior, schedule, 40, torch.Generator().manual_seed(0)).mean(1) / 500
+    truth = [0.3 * (1 - a) / (0.3 * a + 1 - a) for a in schedule.alpha_bar[1:]]
+    assert errors.tolist() == pytest.approx(truth, rel=0.05)
 
 
 def test_sliced_wasserstein_of_equal_and_of_shifted_draws():
