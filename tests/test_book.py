@@ -275,3 +275,11 @@ def test_an_unknown_notebook_parameter_is_one_sentence_and_exit_code_2():
     assert (
         done.stderr.startswith("build: parameter: 'pictures'") and len(done.stderr.strip().splitlines()) == 1
     )
+
+
+def test_the_model_card_states_what_was_measured():
+    prior = json.loads((ROOT / "book" / "measured" / "prior.json").read_text())["priors"]["faces64"]
+    card = (Path(frugal.__file__).parent / "priors" / "faces64" / "README.md").read_text()
+    assert prior["digest"] in card and prior["digest"] == RestorationPipeline.from_pretrained().digest()
+    assert ", ".join(f"{error:.4f}" for error in prior["eps error"].values()) in card
+    assert f"{prior['samples to nearest training picture'][2]:.3f}" in card

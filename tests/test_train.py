@@ -1,4 +1,5 @@
 """The trainer: what it writes, that it goes on after a kill, what it learns to predict, and bad input."""
+
 import json
 import signal
 import subprocess
