@@ -80,6 +80,7 @@ def build_parser():
 
 def run_restore(args):
     """Degrade, restore, save, and say what was done."""
+    evaluate.check_folder(args.out)
     pipe = RestorationPipeline.from_pretrained(args.prior).to(evaluate.default_device())
     size = pipe.unet.config.sample_size
     x0 = images.load(args.photo, size, args.crop)
@@ -110,6 +111,6 @@ def main(argv=None):
         print(f"frugal {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"frugal {args.command}: interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"frugal {args.command}: interrupted; the same command does what is left", file=sys.stderr)
         return 130
     return 0

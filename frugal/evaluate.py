@@ -107,7 +107,8 @@ def evaluate(
     pipe = RestorationPipeline.from_pretrained(prior).to(state.device)
     pipe.set_progress_bar_config(disable=True)
     size = pipe.unet.config.sample_size
-    check_arguments(methods, out, limit=limit, batch_size=batch_size)
+    check_arguments(methods, limit=limit, batch_size=batch_size)
+    check_folder(out)
     paths = images.find(folder)[:limit]
     sampling = sampling_settings(pipe, task, **sampling)
     settings = {
@@ -141,16 +142,20 @@ def evaluate(
     return out
 
 
-def check_arguments(methods, out, **counts):
-    """Raise ValueError for an unknown method, a folder that is not there and counts below 1."""
+def check_arguments(methods, **counts):
+    """Raise ValueError for an unknown method and for counts below 1."""
     for method in methods:
         if method not in METHODS:
             raise ValueError(f"methods: {method!r} is unknown; accepted are {', '.join(METHODS)}")
     for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f"{name}: {value} is not accepted; give a whole number of at least 1")
+
+
+def check_folder(out):
+    """Raise ValueError, before hours are spent, unless the folder of a file to be written is there."""
     if not out.parent.is_dir():
-        raise ValueError(f"out: the folder {out.parent} does not exist")
+        raise ValueError(f"out: the folder {out.parent} does not exist; make it or give another")
 
 
 def sampling_settings(pipe, task, *, steps=100, switch=50, sigma=0.01, seed=0, zeta=None, lam=None):

@@ -152,6 +152,7 @@ def test_restore_says_what_it_did(tmp_path, capsys):
         (["--sigma", "inf"], "sigma"),
         (["--prior", "x/y/z"], "prior"),
         (["--crop", "65"], "crop"),
+        (["--out", "/nowhere/out.png"], "out"),
     ],
 )
 def test_bad_restoration_is_one_sentence_and_writes_nothing(tmp_path, capsys, change, word):
