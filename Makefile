@@ -11,21 +11,25 @@ PYTHON := $(ENVIRONMENT)/bin/python
 NOTE := $(ENVIRONMENT)/frugal-setup
 WANTED := pwd; cat pyproject.toml requirements.lock
 
-.PHONY: help book test setup install clean
+.PHONY: help book print test setup install clean
 
 help:
-	@echo "make book    run every notebook and build the book; prints its first page"
+	@echo "make book    run every notebook, build the book, and print the path of its first page"
+	@echo "make print   the book as one page for paper; runs the notebooks only if 'make book' has not"
 	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
-	@echo "make setup   the environment alone (both commands above begin with it)"
-	@echo "make clean   remove the built book and the caches; the environment stays"
+	@echo "make setup   the environment alone; the commands above begin with it"
+	@echo "make clean   remove what was built and the caches; the environment stays"
 
 book: setup
 	"$(PYTHON)" book/build.py
 
-# Unit tests, then the committed notebooks, then the book's own checks, in one run of pytest.
+print: setup
+	"$(PYTHON)" book/build.py --print
+
+# The committed notebooks, unit tests and checks of the book, in two processes; a file stays in one of them.
 test: setup
 	"$(PYTHON)" -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
-	    tests/test_*.py notebooks $(wildcard tests/book)
+	    -n 2 --dist loadscope --no-loadscope-reorder notebooks tests
 
 setup:
 	@{ $(WANTED); } | cmp -s - "$(NOTE)" || $(MAKE) --no-print-directory install

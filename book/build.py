@@ -2,6 +2,7 @@
 
 python book/build.py                          all of it; prints the path of the first page
 python book/build.py -p images 4 -p steps 20  with other parameters, in every notebook that has them
+python book/build.py --print                  one page for paper; runs the notebooks only if it has to
 python book/build.py --in-place               run them, keep the outputs in notebooks/, build nothing
 """
 
@@ -14,9 +15,12 @@ from pathlib import Path
 import nbformat
 import papermill
 import yaml
+from check import faults
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "_build" / "source"
+DONE = SOURCE / "executed"  # written when every notebook has run
+WHAT_COUNTS = ("_*.yml", "book/**/*.*", "notebooks/*.ipynb", "frugal/**/*.*")
 
 
 def notebooks():
@@ -71,22 +75,21 @@ def execute(parameters):
         shutil.copy(ROOT / name, SOURCE)
     for path in notebooks():
         run(path, SOURCE / "notebooks" / path.name, parameters)
+    DONE.touch()
 
 
-def html():
-    """Build the HTML from the executed notebooks; a warning is an error."""
-    command = [
-        str(Path(sys.executable).with_name("jupyter-book")),
-        "build",
-        str(SOURCE),
-        "--path-output",
-        str(ROOT),
-        "-n",
-        "-W",
-        "--keep-going",
-        "--all",
-    ]
-    subprocess.run(command, check=True)
+def up_to_date():
+    """Whether the notebooks have run, and nothing that the book is made of is newer."""
+    used = [path for pattern in WHAT_COUNTS for path in ROOT.glob(pattern) if path.suffix != ".pyc"]
+    return DONE.exists() and all(path.stat().st_mtime <= DONE.stat().st_mtime for path in used)
+
+
+def render(builder, source=SOURCE, target=ROOT):
+    """Build "html" or "singlehtml" from executed notebooks; a warning is an error. Returns the first page."""
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    options = ["--path-output", str(target), "--builder", builder, "-n", "-W", "--keep-going", "--all"]
+    subprocess.run([program, "build", str(source), *options], check=True)
+    return target / "_build" / builder / "index.html"
 
 
 def main():
@@ -95,6 +98,7 @@ def main():
     parser.add_argument(
         "--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing"
     )
+    parser.add_argument("--print", action="store_true", help="build one page for paper")
     args = parser.parse_args()
     try:
         parameters = chosen_parameters(args.parameter)
@@ -102,19 +106,23 @@ def main():
         print(f"build: {error}", file=sys.stderr)
         return 2
     try:
-        execute(parameters)
+        if parameters or not (args.print and up_to_date()):
+            execute(parameters)
         if args.in_place:
             for path in notebooks():
                 keep(SOURCE / "notebooks" / path.name, path)
             return 0
-        html()
+        page = render("singlehtml" if args.print else "html")
     except papermill.PapermillExecutionError as error:
         print(f"build: a notebook failed\n{error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError:
         print("build: the book was not built; the warnings above say why", file=sys.stderr)
         return 1
-    print(f"The book: {ROOT / '_build' / 'html' / 'index.html'}")
+    if found := faults(page.parent):
+        print("build: the book has faults", *found, sep="\n", file=sys.stderr)
+        return 1
+    print(f"The book: {page}")
     return 0
 
 

@@ -1,5 +1,11 @@
-import frugal  # noqa: F401  first, so that it mends torchvision before a test imports diffusers
-from hypothesis import settings
+import os
+
+# Processes of `make test` that run side by side share the cores; the notebooks' kernels inherit this.
+workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // workers)))
+
+import frugal  # noqa: E402, F401  first, so that it mends torchvision before a test imports diffusers
+from hypothesis import settings  # noqa: E402
 
 # The same examples on every machine, and no time limit that a slow one would miss.
 settings.register_profile("reproducible", derandomize=True, deadline=None)

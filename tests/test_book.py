@@ -5,6 +5,7 @@ import importlib.util
 import json
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,37 @@ def test_every_equation_that_a_docstring_names_is_in_the_map(module):
     nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds)]
     named = set().union(*(equations_named(ast.get_docstring(node) or "") for node in nodes))
     assert named <= set(equation_map())
+
+
+def checks():
+    """{label: the cell of the map's last column}, where its numerical check is."""
+    rows = re.findall(r"^\| \{eq\}`([^`]+)` \|.* \| ([^|]+) \|$", prose(ROOT / "book" / "equations.md"), re.M)
+    return dict(rows)
+
+
+def sections_with_an_assertion(page):
+    """Slugs of the headings of a notebook that have an assertion in a cell below them."""
+    found, heading = set(), ""
+    for cell in nbformat.read(page, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"^```.*?^```", "", cell.source, flags=re.M | re.S)
+            heading = ([heading] + re.findall(r"^#+ (.+)$", text, re.M))[-1]
+        elif re.search(r"^\s*assert ", cell.source, re.M):
+            found.add(default_slugify(heading))
+    return found
+
+
+@pytest.mark.parametrize("label", equation_map())
+def test_an_equation_has_a_numerical_check_or_is_a_definition(label):
+    """A section of a notebook that asserts something, or a unit test."""
+    where = checks()[label]
+    sections = re.findall(r"\]\(([^)#]+)#([^)]+)\)", where)
+    tests = re.findall(r"`(test_\w+\.py)::(test_\w+)`", where)
+    assert len(sections) + len(tests) == 1 or where.startswith("definition: ")
+    for notebook, section in sections:
+        assert section in sections_with_an_assertion(ROOT / "book" / notebook)
+    for file, name in tests:
+        assert re.search(rf"^def {name}\(", (ROOT / "tests" / file).read_text(), re.M)
 
 
 def headings(page):
@@ -266,6 +298,59 @@ def test_the_contents_list_every_page():
         f"notebooks/{p.stem}" for p in NOTEBOOKS
     ]
     assert sorted(listed) == sorted(there)
+
+
+@pytest.fixture
+def book(monkeypatch):
+    """The module book/build.py."""
+    monkeypatch.syspath_prepend(ROOT / "book")
+    return loaded(ROOT / "book" / "build.py")
+
+
+@pytest.mark.parametrize("builder", ["html", "singlehtml"])
+def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(book, builder, tmp_path):
+    for name in ("book", "notebooks"):
+        shutil.copytree(ROOT / name, tmp_path / "source" / name)
+    for path in ROOT.glob("_*.yml"):
+        shutil.copy(path, tmp_path / "source")
+    (tmp_path / "source" / "notebooks" / "table1.json").touch()  # page 10 writes it and links to it
+    page = book.render(builder, tmp_path / "source", tmp_path)
+    assert page.exists() and book.faults(page.parent) == []
+
+
+SOUND = '<a id="there" href="#there"></a><a href="b.html#two">b</a><img src="x.png" alt="a cross">'
+
+
+@pytest.mark.parametrize(
+    "html, fault",
+    [
+        (SOUND, None),
+        ('<a href="https://example.org/elsewhere">a link is no request</a>', None),
+        ('<script src="https://example.org/x.js"></script>', "another host"),
+        ('<link rel="stylesheet" href="//example.org/x.css">', "another host"),
+        ("<style>@import 'https://example.org/x.css'</style>", "another host"),
+        ('<p style="background: url(https://example.org/x.png)">', "another host"),
+        ('<a href="#nowhere">', "#nowhere leads nowhere"),
+        ('<a href="b.html#one">', "b.html#one leads nowhere"),
+        ('<a href="c.html">', "c.html leads nowhere"),
+        ('<img src="y.png" alt="a picture">', "y.png leads nowhere"),
+        ('<img src="x.png">', "without a text"),
+        ('<img src="x.png" alt="x.png">', "without a text"),
+    ],
+)
+def test_faults_of_a_page_are_found(book, html, fault, tmp_path):
+    (tmp_path / "a.html").write_text(html)
+    (tmp_path / "b.html").write_text('<p id="two">')
+    (tmp_path / "x.png").touch()
+    found = book.faults(tmp_path)
+    assert len(found) == (fault is not None) and (not found or fault in found[0])
+
+
+def test_a_folder_without_pages_and_a_style_sheet_from_elsewhere_are_faults(book, tmp_path):
+    assert "no page" in book.faults(tmp_path)[0]
+    (tmp_path / "a.html").touch()
+    (tmp_path / "a.css").write_text("@font-face{src:url(https://example.org/font.woff2)}")
+    assert "another host" in book.faults(tmp_path)[0]
 
 
 def test_an_unknown_notebook_parameter_is_one_sentence_and_exit_code_2():
