@@ -35,7 +35,7 @@ font-variant-numeric:tabular-nums}
 .frugal-now{min-width:5em}
 .frugal-bar :focus-visible{outline:3px solid currentColor;outline-offset:2px}
 .frugal-player figcaption{color:inherit!important;text-align:left}
-@media(max-width:600px){.frugal-player img{width:calc(var(--width)/2)}}
+@media(max-width:600px){.frugal-player img{width:max(96px,calc(var(--width)/2))}}
 @media print,(scripting:none){.frugal-bar :is(input,button){display:none}}
 </style>"""
 MOVE = "const f=this.closest('figure');f.style.setProperty('--at',this.value)"
@@ -131,9 +131,10 @@ def slider(last, value, label, script, more=""):
 
 
 def player(shape, variables, pictures, bar, caption):
-    """The whole figure; pictures are enlarged by a whole number, to at most 192 pixels of width."""
+    """The whole figure; pictures are enlarged by a whole number, to at most 192 pixels and four in a row."""
     height, width = shape[-2:]
-    variables = {"--width": f"{width * max(1, 192 // width)}px", "--ratio": width / height, **variables}
+    room = min(192, 660 // min(4, len(pictures)) - 8)  # of the 660 pixels of a page's column
+    variables = {"--width": f"{width * max(1, room // width)}px", "--ratio": width / height, **variables}
     style = ";".join(f"{name}:{value}" for name, value in variables.items())
     return HTML(
         f'{STYLE}<figure class="frugal-player" style="{style}">'

@@ -2,6 +2,8 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
+from IPython.display import Markdown
 
 from .images import to_uint8
 
@@ -52,6 +54,29 @@ def gallery(rows, titles=None, scale=1.1):
     return figure
 
 
+def stages(panels, label="", scale=1.7):
+    """One row, {title: (B, C, H, W)}: the first picture of each, with ``label`` before them."""
+    row = torch.cat([pictures.detach()[:1].cpu() for pictures in panels.values()])
+    return gallery({label: row}, panels, scale)
+
+
+def stretched(x):
+    """Scaled until the largest entry is 1 or -1, so that small things show; zero stays grey."""
+    return x / x.abs().max()
+
+
+def arrows(axis, tails, moves, scale=1, width=0.004, **style):
+    """Arrows in the plane from ``tails`` along ``moves``, both (B, 2), ``scale`` times shorter than these."""
+    units = {"angles": "xy", "scale_units": "xy", "scale": scale, "width": width}
+    axis.quiver(*tails.T, *moves.T, **units, **style)
+
+
+def bars(axis, positions, triples, **style):
+    """Points at ``positions`` with 95 % intervals; ``triples`` are (mean, low, high)."""
+    mean, low, high = np.transpose(triples)
+    axis.errorbar(positions, mean, [mean - low, high - mean], capsize=3, **style)
+
+
 def intervals(axis, names, triples, reference=None):
     """Horizontal points with 95 % intervals: ``triples`` are (mean, low, high), one for each name."""
     for i, (name, (mean, low, high)) in enumerate(zip(names, triples)):
@@ -68,3 +93,10 @@ def intervals(axis, names, triples, reference=None):
     axis.locator_params(axis="x", nbins=5)
     if reference is not None:
         axis.axvline(reference, color="0.4", linewidth=1, linestyle="--")
+
+
+def table(columns, rows):
+    """A Markdown table for the page: names above, and under them the rows, text first and numbers after."""
+    lines = [columns, ["---"] + ["--:"] * (len(columns) - 1), *rows]
+    text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return Markdown(text.replace(", ", ",&nbsp;"))  # an interval stays on one line

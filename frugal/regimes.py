@@ -5,7 +5,7 @@ t       the paper's time, > 0; alpha_bar = exp(-2 t), and Delta_t = 1 - exp(-2 t
 points  (N, d), the training pictures, flattened
 x_t     (B, d), exp(-t) points[own] + sqrt(Delta_t) z
 own     (B,) whole numbers, the points that x_t were made from
-log_w   (B, N), ln p(point | x_t) from ``log_weights``
+log_w   (B, N), ln p(point | x_t) from ``log_weights``, ln w for short
 """
 
 import math
@@ -53,6 +53,14 @@ def log_weights(x_t, points, t):
     """Eq. 7c: ln p(point | x_t), a softmax over -||x_t - exp(-t) point||^2 / (2 Delta_t); (B, N)."""
     a, Delta = math.exp(-t), -math.expm1(-2 * t)
     return ((a * x_t @ points.T - a**2 / 2 * points.square().sum(1)) / Delta).log_softmax(1)
+
+
+def observe(points, levels, draws, generator):
+    """Draws of x_t at every level t, all from the same points and noise: own (draws,), and ln w, a list."""
+    own = torch.randint(len(points), (draws,), generator=generator)
+    z = torch.randn(draws, points.shape[1], generator=generator)
+    x = lambda t: math.exp(-t) * points[own] + (-math.expm1(-2 * t)) ** 0.5 * z
+    return own, [log_weights(x(t), points, t) for t in levels.tolist()]
 
 
 def excess_entropy(log_w, own, d):

@@ -47,6 +47,13 @@ def test_excess_entropy_of_the_points_vanishes_at_the_analytic_time(seen):
     assert abs(regimes.crossing(seen.levels, seen.f) / T_C - 1) < 0.05
 
 
+def test_draws_at_all_levels_find_the_analytic_time_too(seen):
+    own, log_w = regimes.observe(seen.points, seen.levels, 200, torch.Generator().manual_seed(0))
+    assert (log_w[0].argmax(1) == own).double().mean() > 0.95  # well after the collapse
+    f = torch.stack([regimes.excess_entropy(w, own, D) for w in log_w])
+    assert abs(regimes.crossing(seen.levels, f) / T_C - 1) < 0.05
+
+
 def test_half_of_the_clones_agree_at_the_analytic_time(seen):
     assert abs(regimes.crossing(seen.levels, 0.5 - seen.phi) / T_C - 1) < 0.05
 

@@ -88,6 +88,12 @@ def test_every_frame_is_in_its_film_and_has_its_label(films):
         assert np.array_equal(pixels(attributes).reshape(5, 8, 8, 3), images.to_uint8(film))
 
 
+@pytest.mark.parametrize("count, width", [(1, 192), (3, 192), (4, 128), (9, 128)])
+def test_up_to_four_pictures_fit_in_one_row(count, width):
+    films = {str(i): pictures(2, side=64) for i in range(count)}
+    assert f"--width:{width}px" in players.replay(films, ["a", "b"], "c", "d").data
+
+
 def test_grey_pictures_are_shown_grey():
     html = players.before_after(pictures(1, 1), pictures(1, 1), ("a", "b"), ["c"], "d").data
     shown = pixels(Tags(html).named("img")[0])
