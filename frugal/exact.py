@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
-from . import operators
+from . import collapse, operators, samplers
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,9 @@ class GaussianMixture:
     def denoise(self, x_k, alpha_bar):
         """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
         variance, offset, log_joint = self.explain(x_k, alpha_bar)
-        shrunk = torch.einsum(
-            "jni,bji->bjn", self.eigenvectors, alpha_bar**0.5 * self.eigenvalues / variance * offset
-        )
-        return torch.einsum("bj,bjn->bn", log_joint.softmax(1), self.means + shrunk)
+        p = log_joint.softmax(1)
+        shrunk = p[..., None] * (alpha_bar**0.5 * self.eigenvalues / variance) * offset
+        return p @ self.means + shrunk.flatten(1) @ self.eigenvectors.mT.flatten(0, 1)
 
     def log_joint(self, x_k, alpha_bar):
         """log p(x_k, component j), (B, n) -> (B, J): the softmax is p(j | x_k), the logsumexp log p(x_k)."""
@@ -93,7 +92,9 @@ class GaussianMixture:
     def explain(self, x_k, alpha_bar):
         """Variances (J, n) and offsets (B, J, n) of x_k along each component's axes, and ``log_joint``."""
         variance = alpha_bar * self.eigenvalues + 1 - alpha_bar
-        offset = torch.einsum("jni,bjn->bji", self.eigenvectors, x_k[:, None] - alpha_bar**0.5 * self.means)
+        rows = self.eigenvectors.mT
+        offset = (x_k @ rows.flatten(0, 1).T).reshape(len(x_k), *variance.shape)
+        offset = offset - alpha_bar**0.5 * (rows @ self.means[..., None])[..., 0]
         log_density = -0.5 * (offset**2 / variance + (2 * math.pi * variance).log()).sum(-1)
         return variance, offset, self.weights.log() + log_density
 
@@ -277,6 +278,8 @@ def along(factors, component, u):
 def columns(function, matrices):
     """``function`` of (B, n) on every column of matrices (J, n, r); (J, m, r)."""
     J, n, r = matrices.shape
+    if r == 0:  # not every operator takes an empty batch
+        return function(matrices.new_zeros(J, n))[..., None][..., :0]
     image = function(matrices.mT.reshape(J * r, n))
     return image.reshape(J, r, image.shape[1]).mT
 
@@ -363,6 +366,30 @@ class Problem:
         """Exact restorations of each picture, (B, count, n)."""
         return torch.stack([p.sample(count, generator) for p in self.posteriors])
 
+    def hybrids(self, schedule, zetas, lams, switches, draws, generator=None):
+        """``samplers.hybrid`` for every zeta, switch k and lam, all from the same noise.
+
+        DPS's steps are taken once for each zeta; every k branches off. Returns the restorations
+        {(zeta, k, lam): (B, draws, n)}, and of DPS's guesses {zeta: ``collapse.consecutive_psnr``}.
+        """
+        denoise, y = self.denoiser(schedule), self.y.repeat_interleave(draws, 0)
+        shape = (len(y), *self.A.image_shape)
+        start, *z = (torch.randn(shape, generator=generator, dtype=y.dtype) for _ in range(schedule.t + 1))
+        z, ends, curves = [None, *reversed(z)], {}, {}
+        for zeta in zetas:
+            x, guesses = start, []
+            for k in range(schedule.t, -1, -1):
+                for lam in lams if k in switches else ():
+                    end = x
+                    for j in range(k, 0, -1):
+                        end, _ = samplers.dmps_step(denoise, schedule, j, end, z[j], y, self.A, self.sigma, lam)
+                    ends[zeta, k, lam] = end.reshape(len(self.y), draws, -1)
+                if k > 0:
+                    x, x0_hat = samplers.dps_step(denoise, schedule, k, x, z[k], y, self.A, zeta)
+                    guesses.append(x0_hat)
+            curves[zeta] = collapse.consecutive_psnr(guesses)
+        return ends, curves
+
     def judge(self, x):
         """Restorations x (B, count, n) against the posterior, a number for each picture: {name: (B,)}.
 
@@ -409,6 +436,61 @@ def sliced_wasserstein(x, exact, generator=None, projections=128):
     ours = (x @ d).sort(1).values[:, :, None]
     theirs = (exact @ d).sort(1).values.reshape(len(x), x.shape[1], -1, projections)
     return (ours - theirs).square().mean((1, 2, 3)).sqrt()
+
+
+def energy_distance(x, exact):
+    """2 E||X - Y|| - E||X - X'|| - E||Y - Y'||, over sqrt(n): 0 for equal laws, else positive; (B,).
+
+    x (B, count, n) and exact (B, more, n): draws of X and of Y, 2 or more (Szekely and Rizzo 2013). On
+    average over draws it is right for any number of them, so it does not favour draws that vary too little.
+    """
+    apart = lambda a, b, pairs: torch.cdist(a, b).sum((1, 2)) / pairs
+    p, q, n = x.shape[1], exact.shape[1], x.shape[2]
+    within = apart(x, x, p * (p - 1)) + apart(exact, exact, q * (q - 1))
+    return (2 * apart(x, exact, p * q) - within) / n**0.5
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A problem's pictures restored with every zeta and switch k, lam = 1, against the exact posterior.
+
+    exact     (B, 8 draws, n) draws of each posterior; floor (B, draws, n), as many as of the restorations
+    far       {(zeta, k): (B,)}, ``sliced_wasserstein`` between restorations and ``exact``
+    curves    {zeta: (t - 1, B draws)}, ``collapse.consecutive_psnr`` of DPS's guesses
+    zeta      {k: B settings}; each half of the pictures has the one that is best for the other half
+    tuned     {k: (B,)}, ``far`` with these zetas; restored {k: (B, draws, n)}, the restorations
+    """
+
+    problem: Problem
+    exact: torch.Tensor
+    floor: torch.Tensor
+    far: dict
+    curves: dict
+    zeta: dict
+    tuned: dict
+    restored: dict
+
+    @classmethod
+    def run(cls, problem, schedule, zetas, switches, draws, seed=0):
+        """The problem needs at least 2 pictures."""
+        g = torch.Generator().manual_seed(seed)
+        exact, floor = problem.sample(8 * draws, g), problem.sample(draws, g)
+        ends, curves = problem.hybrids(schedule, zetas, (1.0,), switches, draws, g)
+        far = {of[:2]: sliced_wasserstein(x, exact, torch.Generator().manual_seed(seed)) for of, x in ends.items()}
+        zeta = {k: best_of_other_half({z: far[z, k] for z in zetas}) for k in switches}
+        tuned = {k: torch.stack([far[z, k][i] for i, z in enumerate(zeta[k])]) for k in switches}
+        restored = {k: torch.stack([ends[z, k, 1.0][i] for i, z in enumerate(zeta[k])]) for k in switches}
+        return cls(problem, exact, floor, far, curves, zeta, tuned, restored)
+
+
+def best_of_other_half(distances):
+    """For each picture the setting that is best, on average, for the other half of the pictures.
+
+    distances {setting: (B,)}, B at least 2. Returns B settings. So none is chosen on the picture it serves.
+    """
+    B = len(next(iter(distances.values())))
+    best = lambda pictures: min(distances, key=lambda setting: distances[setting][pictures].mean())
+    return [best(slice(B // 2, B))] * (B // 2) + [best(slice(B // 2))] * (B - B // 2)
 
 
 class ExactDenoiser(torch.nn.Module):

@@ -4,13 +4,16 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from frugal import RestorationPipeline, operators
+from frugal import RestorationPipeline, collapse, operators, samplers
 from frugal.exact import (
     ExactDenoiser,
     GaussianMixture,
     LowRankMixture,
     Problem,
+    Sweep,
+    best_of_other_half,
     denoising_errors,
+    energy_distance,
     sliced_wasserstein,
 )
 from frugal.schedule import Schedule
@@ -223,6 +226,10 @@ def test_log_joint_is_the_density_of_the_noisy_mixture():
 # Low rank
 
 
+def seeded(number=0):
+    return torch.Generator().manual_seed(number)
+
+
 def low_rank(n=48, r=4, floor=0.02, seed=0):
     """Three components around planes of r dimensions."""
     g = torch.Generator().manual_seed(seed)
@@ -299,6 +306,16 @@ def test_low_rank_empirical_measure_has_no_factors():
     assert torch.equal(drawn, points[7].expand(4, -1))
 
 
+@pytest.mark.parametrize("task", ["denoise", "colorize", "sr4", "deblur", "inpaint-box", "outpaint"])
+def test_modes_without_factors_are_the_full_mixture(task):
+    A, points = operators.make(task, (3, 4, 4)), torch.randn(5, 48, generator=seeded()).double()
+    prior = LowRankMixture(torch.full((5,), 0.2).double(), points, points.new_zeros(5, 48, 0), 0.05)
+    y = A.measure(points[:1].reshape(1, 3, 4, 4), 0.3, seeded())[0]
+    ours, theirs = prior.posterior(y, A, 0.3), full(prior).posterior(y, A, 0.3)
+    assert same(ours.weights, theirs.weights) and same(ours.means, theirs.means)
+    assert same(full(ours).covariances, theirs.covariances)
+
+
 def test_low_rank_fit_recovers_two_far_planes():
     g = torch.Generator().manual_seed(0)
     plane = torch.tensor([[[2.0, 0], [0, 1], [0, 0]], [[0.0, 1], [0, 0], [3, 0]]]).double()
@@ -323,6 +340,42 @@ def test_problem_holds_what_it_was_drawn_from():
     assert same(problem.score(x_k, 0.5), torch.cat(each))
     means = torch.stack([p.mean() for p in problem.posteriors])
     assert (problem.sample(2000, torch.Generator().manual_seed(0)).mean(1) - means).abs().max() < 0.05
+
+
+def test_branches_are_the_samplers_own_hybrid():
+    problem = Problem.draw(low_rank(), operators.make("sr4", (3, 4, 4)), 0.1, 2, torch.Generator().manual_seed(0))
+    schedule, draws = Schedule.from_scheduler(DDPMScheduler(), 10), 3
+    ends, curves = problem.hybrids(schedule, (0.2, 1), (1.0, 0.5), (0, 4, 10), draws, seeded())
+    assert len(ends) == 12 and [curve.shape for curve in curves.values()] == [(9, 6)] * 2
+    y, guesses = problem.y.repeat_interleave(draws, 0), []
+    for (zeta, k, lam), x in ends.items():
+        g = seeded()
+        noise = lambda g=g: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
+        record = lambda k, x, x0_hat: guesses.append(x0_hat) or x
+        guesses.clear()
+        theirs, _ = samplers.hybrid(
+            problem.denoiser(schedule), schedule, y, problem.A, 0.1, zeta, lam, k, noise, record
+        )
+        assert same(x.flatten(), theirs.flatten())
+        if k == 0:
+            assert same(curves[zeta], collapse.consecutive_psnr(guesses), 1e-5)
+
+
+def test_settings_are_chosen_on_other_pictures():
+    distances = {"a": torch.tensor([0.0, 0, 9, 9, 9]), "b": torch.tensor([1.0, 1, 1, 1, 1])}
+    assert best_of_other_half(distances) == ["b", "b", "a", "a", "a"]
+
+
+def test_sweep_serves_each_half_with_the_zeta_of_the_other():
+    problem = Problem.draw(low_rank(), operators.make("sr4", (3, 4, 4)), 0.1, 4, seeded())
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 10)
+    sweep = Sweep.run(problem, schedule, (0.1, 1.0), (0, 5), 6)
+    assert sweep.exact.shape == (4, 48, 48) and sweep.floor.shape == (4, 6, 48)
+    for k in (0, 5):
+        assert sweep.zeta[k] == best_of_other_half({z: sweep.far[z, k] for z in (0.1, 1.0)})
+        again = sliced_wasserstein(sweep.restored[k], sweep.exact, seeded())
+        assert same(sweep.tuned[k], again, 1e-8)
+        assert sweep.tuned[k][0] == sweep.far[sweep.zeta[k][0], k][0]
 
 
 @pytest.mark.parametrize("prior", [three(48), low_rank()], ids=["full", "low rank"])
@@ -356,6 +409,16 @@ def test_sliced_wasserstein_of_equal_and_of_shifted_draws():
     assert sliced_wasserstein(x, twice.flip(1)).max() < 1e-12
     shifted = sliced_wasserstein(x + 0.5, twice, torch.Generator().manual_seed(0), projections=2000)
     assert (shifted - 0.5).abs().max() < 0.02
+
+
+def test_energy_distance_is_fair_to_few_draws():
+    g = torch.Generator().manual_seed(0)
+    x, exact = torch.randn(2000, 4, 8, generator=g), torch.randn(2000, 30, 8, generator=g)
+    fair, narrow, shifted = (energy_distance(some, exact) for some in (x, 0.7 * x, x + 0.3))
+    assert fair.mean().abs() < 4 * fair.std() / 2000**0.5
+    assert narrow.mean() > 0.02 and shifted.mean() > 0.02
+    points = torch.zeros(1, 2, 9)
+    assert energy_distance(points, points + 0.5).item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

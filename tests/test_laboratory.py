@@ -163,6 +163,29 @@ def test_measurements_have_noise_of_standard_deviation_sigma(task):
     assert abs(noise.std().item() / SIGMA - 1) < 0.02
 
 
+def in_words(task, x):
+    """A x by its definition; deblur with the kernel [0.5, 0.3, 0.2]."""
+    middle = torch.zeros(SHAPE, dtype=torch.bool)
+    middle[:, 1:3, 1:3] = True
+    return {
+        "denoise": x,
+        "colorize": x.mean(1, keepdim=True),
+        "sr4": x.mean((2, 3), keepdim=True),
+        "deblur": 0.5 * x.roll(-1, 3) + 0.3 * x + 0.2 * x.roll(1, 3),
+        "inpaint-box": x[:, ~middle],
+        "outpaint": x[:, middle],
+    }[task]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_operators_do_what_their_names_say_and_their_adjoints_fit(task):
+    kernel = torch.tensor([[0.5, 0.3, 0.2]]) if task == "deblur" else None
+    A, x = operators.make(task, SHAPE, kernel=kernel), standard_normal()(2, *SHAPE)
+    assert close(A(x), in_words(task, x), 1e-6)
+    y = standard_normal(1)(2, *A.measurement_shape)
+    assert (A(x) * y).sum().item() == pytest.approx((x * A.A_adjoint(y)).sum().item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("alpha_bar", [0.9, 0.5, 0.2])
 @pytest.mark.parametrize("task", TASKS)
 def test_eq5_and_eq6_are_exact_under_a_flat_prior(task, alpha_bar):
@@ -256,7 +279,11 @@ def test_hybrid_turns_after_the_guess_that_collapses():
 
     found, switch = samplers.hybrid(denoise, schedule(100), y, A, SIGMA, 0.5, 1.0, "collapse", noise(), keep)
     assert 0 < switch.item() < 100
-    assert switch.tolist() == collapse.switch_from_curve(collapse.consecutive_psnr(guesses)).tolist()
+    curve = collapse.consecutive_psnr(guesses)
+    assert switch.tolist() == collapse.switch_from_curve(curve).tolist()
+    assert collapse.settled_from_curve(curve).item() == max(
+        k for k in range(99) if (curve[98 - k :] >= 20).all()
+    )
     assert torch.equal(run("hybrid", denoise, schedule(100), y, A, 0.5, 1.0, noise(), switch.item()), found)
 
 
