@@ -88,8 +88,10 @@ def render(builder, source=SOURCE, target=ROOT):
     """Build "html" or "singlehtml" from executed notebooks; a warning is an error. Returns the first page."""
     program = str(Path(sys.executable).with_name("jupyter-book"))
     options = ["--path-output", str(target), "--builder", builder, "-n", "-W", "--keep-going", "--all"]
+    folder = target / "_build" / builder
+    shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([program, "build", str(source), *options], check=True)
-    return target / "_build" / builder / "index.html"
+    return folder / "index.html"
 
 
 def main():

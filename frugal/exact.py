@@ -376,16 +376,17 @@ class Problem:
         shape = (len(y), *self.A.image_shape)
         start, *z = (torch.randn(shape, generator=generator, dtype=y.dtype) for _ in range(schedule.t + 1))
         z, ends, curves = [None, *reversed(z)], {}, {}
+        given = y, self.A
         for zeta in zetas:
             x, guesses = start, []
             for k in range(schedule.t, -1, -1):
                 for lam in lams if k in switches else ():
                     end = x
                     for j in range(k, 0, -1):
-                        end, _ = samplers.dmps_step(denoise, schedule, j, end, z[j], y, self.A, self.sigma, lam)
+                        end, _ = samplers.dmps_step(denoise, schedule, j, end, z[j], *given, self.sigma, lam)
                     ends[zeta, k, lam] = end.reshape(len(self.y), draws, -1)
                 if k > 0:
-                    x, x0_hat = samplers.dps_step(denoise, schedule, k, x, z[k], y, self.A, zeta)
+                    x, x0_hat = samplers.dps_step(denoise, schedule, k, x, z[k], *given, zeta)
                     guesses.append(x0_hat)
             curves[zeta] = collapse.consecutive_psnr(guesses)
         return ends, curves
@@ -472,11 +473,12 @@ class Sweep:
 
     @classmethod
     def run(cls, problem, schedule, zetas, switches, draws, seed=0):
-        """The problem needs at least 2 pictures."""
+        """``draws`` restorations of each picture. Raises ValueError for fewer than 2 pictures."""
         g = torch.Generator().manual_seed(seed)
         exact, floor = problem.sample(8 * draws, g), problem.sample(draws, g)
         ends, curves = problem.hybrids(schedule, zetas, (1.0,), switches, draws, g)
-        far = {of[:2]: sliced_wasserstein(x, exact, torch.Generator().manual_seed(seed)) for of, x in ends.items()}
+        distance = lambda x: sliced_wasserstein(x, exact, torch.Generator().manual_seed(seed))
+        far = {(zeta, k): distance(x) for (zeta, k, _), x in ends.items()}
         zeta = {k: best_of_other_half({z: far[z, k] for z in zetas}) for k in switches}
         tuned = {k: torch.stack([far[z, k][i] for i, z in enumerate(zeta[k])]) for k in switches}
         restored = {k: torch.stack([ends[z, k, 1.0][i] for i, z in enumerate(zeta[k])]) for k in switches}
@@ -486,9 +488,12 @@ class Sweep:
 def best_of_other_half(distances):
     """For each picture the setting that is best, on average, for the other half of the pictures.
 
-    distances {setting: (B,)}, B at least 2. Returns B settings. So none is chosen on the picture it serves.
+    distances {setting: (B,)}. Returns B settings. So none is chosen on the picture it serves.
+    Raises ValueError for fewer than 2 pictures.
     """
     B = len(next(iter(distances.values())))
+    if B < 2:
+        raise ValueError(f"distances: of {B} picture; choosing on other pictures needs at least 2")
     best = lambda pictures: min(distances, key=lambda setting: distances[setting][pictures].mean())
     return [best(slice(B // 2, B))] * (B // 2) + [best(slice(B // 2))] * (B - B // 2)
 

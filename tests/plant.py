@@ -33,7 +33,12 @@ MISTAKES = [
         "alpha_bar[1:] / alpha_bar[:-1]",
         "scheduler.alphas.double().cpu()[kept]",
     ),
-    ("s without its square root", "schedule.py", "((1 - alpha_bar) / alpha_bar).sqrt()", "((1 - alpha_bar) / alpha_bar)"),
+    (
+        "s without its square root",
+        "schedule.py",
+        "((1 - alpha_bar) / alpha_bar).sqrt()",
+        "((1 - alpha_bar) / alpha_bar)",
+    ),
     (
         "alpha_bar[k] for alpha_bar[k - 1] in the weight of the guess",
         "schedule.py",
@@ -60,10 +65,25 @@ MISTAKES = [
     ("sigma not squared in Eq. 6", "guidance.py", "s_i / (sigma**2 + s2", "s_i / (sigma + s2"),
     ("s_i squared once too often in Eq. 6", "guidance.py", "s_i / (sigma**2", "s_i**2 / (sigma**2"),
     ("x_k not rescaled in Eq. 6", "guidance.py", "s_i * A.Vt(x_k) / alpha_bar**0.5", "s_i * A.Vt(x_k)"),
-    ("1 / sqrt(alpha_bar) left out of Eq. 6", "guidance.py", "A.V(gain * residual) / alpha_bar**0.5", "A.V(gain * residual)"),
+    (
+        "1 / sqrt(alpha_bar) left out of Eq. 6",
+        "guidance.py",
+        "A.V(gain * residual) / alpha_bar**0.5",
+        "A.V(gain * residual)",
+    ),
     ("sign of the DPS step", "samplers.py", "x_prime - zeta * gradient", "x_prime + zeta * gradient"),
-    ("guess and x_k swapped in DPS", "samplers.py", "(k, x_k.detach(), x0_hat, z)", "(k, x0_hat, x_k.detach(), z)"),
-    ("beta / alpha for beta / sqrt(alpha)", "samplers.py", "schedule.alpha[k] ** 0.5 * score", "schedule.alpha[k] * score"),
+    (
+        "guess and x_k swapped in DPS",
+        "samplers.py",
+        "(k, x_k.detach(), x0_hat, z)",
+        "(k, x0_hat, x_k.detach(), z)",
+    ),
+    (
+        "beta / alpha for beta / sqrt(alpha)",
+        "samplers.py",
+        "schedule.alpha[k] ** 0.5 * score",
+        "schedule.alpha[k] * score",
+    ),
     (
         "alpha_bar[k - 1] for alpha_bar[k] in DMPS",
         "samplers.py",
@@ -77,23 +97,53 @@ MISTAKES = [
         "(k > switch).nonzero()[:, 0].to(x.device), (k <= switch)",
         "(k >= switch).nonzero()[:, 0].to(x.device), (k < switch)",
     ),
-    ("switch at collapse one step late", "samplers.py", "(switch == 0), k - 1, switch)", "(switch == 0), k - 2, switch)"),
-    ("sigma squared in the measurement", "operators.py", "return y + sigma * randn", "return y + sigma**2 * randn"),
+    (
+        "switch at collapse one step late",
+        "samplers.py",
+        "(switch == 0), k - 1, switch)",
+        "(switch == 0), k - 2, switch)",
+    ),
+    (
+        "sigma squared in the measurement",
+        "operators.py",
+        "return y + sigma * randn",
+        "return y + sigma**2 * randn",
+    ),
     (
         "block sums for block means",
         "operators.py",
         "torch.full((math.prod(small),), 1 / factor",
         "torch.full((math.prod(small),), factor",
     ),
-    ("adjoint without the singular values", "operators.py", "self.V(self.s(y) * self.Ut(y))", "self.V(self.Ut(y))"),
-    ("colorization's singular value", "operators.py", "torch.full((H * W,), C**-0.5", "torch.full((H * W,), 1 / C"),
-    ("blur's singular values in the wrong order", "operators.py", ".flatten().repeat(C)", ".flatten().repeat_interleave(C)"),
+    (
+        "adjoint without the singular values",
+        "operators.py",
+        "self.V(self.s(y) * self.Ut(y))",
+        "self.V(self.Ut(y))",
+    ),
+    (
+        "colorization's singular value",
+        "operators.py",
+        "torch.full((H * W,), C**-0.5",
+        "torch.full((H * W,), 1 / C",
+    ),
+    (
+        "blur's singular values in the wrong order",
+        "operators.py",
+        ".flatten().repeat(C)",
+        ".flatten().repeat_interleave(C)",
+    ),
     ("blur's shift not undone in U^T", "operators.py", "shift(y, phase.conj())", "shift(y, phase)"),
-    ("box and its surroundings swapped", "operators.py", '"inpaint-box": lambda image_shape: ~box', '"inpaint-box": lambda image_shape: box'),
+    (
+        "box and its surroundings swapped",
+        "operators.py",
+        '"inpaint-box": lambda image_shape: ~box',
+        '"inpaint-box": lambda image_shape: box',
+    ),
     ("collapse read one step early", "collapse.py", "len(curve) - 1 - first", "len(curve) - first"),
     ("guesses two steps apart", "collapse.py", "zip(x0_hats, x0_hats[1:])", "zip(x0_hats, x0_hats[2:])"),
     ("settled k off by one", "collapse.py", "(kept - 1).clamp_min(0)", "kept.clamp_min(0)"),
-]  # fmt: skip
+]
 
 
 def planted(file, old, new):
@@ -127,7 +177,8 @@ def main():
     mutants = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "frugal"
-        shutil.copytree(ROOT / "frugal", copy, ignore=shutil.ignore_patterns("__pycache__", "priors", "pictures"))
+        leave = shutil.ignore_patterns("__pycache__", "priors", "pictures")
+        shutil.copytree(ROOT / "frugal", copy, ignore=leave)
         for name in ("conftest.py", "test_laboratory.py"):
             shutil.copy(ROOT / "tests" / name, folder)
         if failed := failed_tests(folder):

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import os
 import pkgutil
 import re
 import shutil
@@ -316,6 +317,22 @@ def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(boo
     (tmp_path / "source" / "notebooks" / "table1.json").touch()  # page 10 writes it and links to it
     page = book.render(builder, tmp_path / "source", tmp_path)
     assert page.exists() and book.faults(page.parent) == []
+
+
+def test_notebooks_run_again_for_paper_only_when_something_changed(book, monkeypatch, tmp_path):
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "DONE", tmp_path / "executed")
+    page, cache = tmp_path / "book" / "page.md", tmp_path / "frugal" / "__pycache__" / "module.pyc"
+    for path in (page, cache):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert not book.up_to_date()
+    book.DONE.touch()
+    later = book.DONE.stat().st_mtime + 60
+    os.utime(cache, (later, later))
+    assert book.up_to_date()
+    os.utime(page, (later, later))
+    assert not book.up_to_date()
 
 
 SOUND = '<a id="there" href="#there"></a><a href="b.html#two">b</a><img src="x.png" alt="a cross">'

@@ -343,7 +343,7 @@ def test_problem_holds_what_it_was_drawn_from():
 
 
 def test_branches_are_the_samplers_own_hybrid():
-    problem = Problem.draw(low_rank(), operators.make("sr4", (3, 4, 4)), 0.1, 2, torch.Generator().manual_seed(0))
+    problem = Problem.draw(low_rank(), operators.make("sr4", (3, 4, 4)), 0.1, 2, seeded())
     schedule, draws = Schedule.from_scheduler(DDPMScheduler(), 10), 3
     ends, curves = problem.hybrids(schedule, (0.2, 1), (1.0, 0.5), (0, 4, 10), draws, seeded())
     assert len(ends) == 12 and [curve.shape for curve in curves.values()] == [(9, 6)] * 2
@@ -364,6 +364,8 @@ def test_branches_are_the_samplers_own_hybrid():
 def test_settings_are_chosen_on_other_pictures():
     distances = {"a": torch.tensor([0.0, 0, 9, 9, 9]), "b": torch.tensor([1.0, 1, 1, 1, 1])}
     assert best_of_other_half(distances) == ["b", "b", "a", "a", "a"]
+    with pytest.raises(ValueError, match="^distances: "):
+        best_of_other_half({"a": torch.zeros(1)})
 
 
 def test_sweep_serves_each_half_with_the_zeta_of_the_other():

@@ -95,7 +95,7 @@ def test_citation_names_this_version(project):
 
 def test_make_without_a_target_prints_help():
     help_text = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True).stdout
-    assert all(f"make {target} " in help_text for target in ("book", "test", "setup", "clean"))
+    assert all(f"make {target} " in help_text for target in ("book", "print", "test", "setup", "clean"))
 
 
 def make(folder, *arguments, **environment):
