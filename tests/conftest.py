@@ -1,8 +1,8 @@
 import os
 
 # Processes of `make test` that run side by side share the cores; the notebooks' kernels inherit this.
-workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // workers)))
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
 import frugal  # noqa: E402, F401  first, so that it mends torchvision before a test imports diffusers
 from hypothesis import settings  # noqa: E402
