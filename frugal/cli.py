@@ -25,7 +25,9 @@ def switch(text):
 def add_sampling(parser):
     """The arguments that restore and evaluate share."""
     parser.add_argument("--task", required=True, help=", ".join(TASKS[:-1]))
-    parser.add_argument("--steps", type=int, default=100, help="reverse steps t (default 100)")
+    parser.add_argument(
+        "--steps", type=int, default=100, help="reverse steps t, num_inference_steps in Python (default 100)"
+    )
     parser.add_argument(
         "--switch",
         type=switch,

@@ -37,8 +37,7 @@ class Schedule:
         T = len(scheduler.alphas_cumprod)
         if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= T):
             raise ValueError(
-                f"num_inference_steps: {num_inference_steps!r} is not accepted; "
-                f"give a whole number from 1 to {T} (--steps of the command)"
+                f"num_inference_steps: {num_inference_steps!r} is not accepted; give a whole number from 1 to {T}"
             )
         kept = torch.linspace(T - 1, 0, num_inference_steps).round().long().flip(0)
         alpha_bar = torch.cat([torch.ones(1).double(), scheduler.alphas_cumprod.double().cpu()[kept]])
