@@ -143,18 +143,33 @@ def target(scheduler, x0, eps, t):
     return eps if kind == "epsilon" else x0
 
 
-def draw_batch(pixels, batch_size, generator, T):
+def level_shares(scheduler, min_snr=None):
+    """Share of the training pictures that get noise level t or less, (T,), increasing to 1.
+
+    All levels alike, or as often as min-SNR-gamma weighs them (Hang et al., 2023): the squared error of
+    x_0 by min(SNR, gamma), with SNR = alpha_bar / (1 - alpha_bar) and gamma = ``min_snr``.
+    """
+    snr = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
+    weight = torch.ones_like(snr)
+    if min_snr is not None:
+        # squared error of what the network predicts where that of x_0 is 1: Eq. a3 (page A)
+        error = {"epsilon": snr, "sample": 1, "v_prediction": snr + 1}[scheduler.config.prediction_type]
+        weight = snr.clamp(max=min_snr) / error
+    return weight.cumsum(0) / weight.sum()
+
+
+def draw_batch(pixels, batch_size, generator, shares):
     """Pictures x_0 (B, 3, S, S) in [-1, 1], half of them flipped, noise of that shape, t (B,) in 0..T-1.
 
-    The values of t are spread evenly from one random start, which makes the loss vary less than
-    independent ones do (Kingma et al., 2021).
+    ``shares`` (T,) says how often each t comes, see ``level_shares``. The values of t are spread evenly
+    from one random start, which makes the loss vary less than independent ones do (Kingma et al., 2021).
     """
     draw = {"generator": generator, "device": generator.device}
     x0 = pixels[torch.randint(len(pixels), (batch_size,), **draw)].float() / 127.5 - 1
     x0 = torch.where(torch.rand(batch_size, 1, 1, 1, **draw) < 0.5, x0.flip(-1), x0)
     spread = torch.arange(batch_size, device=generator.device) / batch_size
-    t = ((torch.rand(1, **draw) + spread) % 1 * T).long().clamp(max=T - 1)
-    return x0, torch.randn(x0.shape, **draw), t
+    t = torch.searchsorted(shares, (torch.rand(1, **draw) + spread) % 1)
+    return x0, torch.randn(x0.shape, **draw), t.clamp(max=len(shares) - 1)
 
 
 @torch.no_grad()
@@ -359,6 +374,7 @@ def train(
     batch_size=16,
     lr=3e-4,
     decay=0.2,
+    min_snr=None,
     every=1000,
     seed=0,
     compile=False,
@@ -375,6 +391,8 @@ def train(
             raise ValueError(f"{name}: {value} is too few; give 1 or more")
     if not (lr > 0 and 0 <= decay <= 1):
         raise ValueError(f"lr, decay: {lr}, {decay} are not accepted; give lr above 0 and decay from 0 to 1")
+    if min_snr is not None and not min_snr > 0:
+        raise ValueError(f"min_snr: {min_snr} is not accepted; give a number above 0")
     accelerator = Accelerator(mixed_precision=precision(), dynamo_backend="inductor" if compile else "no")
     processes, rank, device = accelerator.num_processes, accelerator.process_index, accelerator.device
     if batch_size % processes:
@@ -383,6 +401,7 @@ def train(
     unet, scheduler = load_prior(init, size) if init else new_prior(size, channels, seed)
     pixels, held_out = (part.to(device) for part in split(sources, val, size, crop))
     current = Run(out, unet.to(device).train(), scheduler)
+    shares = level_shares(scheduler, min_snr).to(device)
     model, optimizer = accelerator.prepare(current.unet, current.optimizer)
     generator = torch.Generator(device)
     bar = tqdm(
@@ -395,9 +414,7 @@ def train(
     for step in bar:
         generator.manual_seed(seed * 1_000_003 + step * processes + rank)
         optimizer.param_groups[0]["lr"] = learning_rate(step, lr, steps, decay)
-        x0, eps, t = draw_batch(
-            pixels, batch_size // processes, generator, scheduler.config.num_train_timesteps
-        )
+        x0, eps, t = draw_batch(pixels, batch_size // processes, generator, shares)
         prediction = model(scheduler.add_noise(x0, eps, t), t).sample
         loss = F.mse_loss(prediction, target(scheduler, x0, eps, t))
         accelerator.backward(loss)
@@ -459,6 +476,12 @@ def add_arguments(parser):
         type=float,
         default=0.2,
         help="last fraction of the steps, where the rate falls to 0 (default 0.2)",
+    )
+    add(
+        "--min-snr",
+        type=float,
+        help="gamma of the min-SNR weights, by which noise levels are drawn, 5 in its paper "
+        "(default: all levels alike)",
     )
     add("--every", type=int, default=1000, help="steps between validations (default 1000)")
     add("--seed", type=int, default=0)

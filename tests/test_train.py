@@ -132,11 +132,27 @@ def test_the_validation_loss_of_the_perfect_predictor_is_0_and_that_of_the_zero_
 
 def test_batches_are_drawn_by_seed_with_evenly_spread_noise_levels():
     pixels = torch.arange(4, dtype=torch.uint8)[:, None, None, None].expand(4, 3, 2, 2)
-    draws = [train.draw_batch(pixels, 8, torch.Generator().manual_seed(5), 1000) for _ in range(2)]
+    shares = train.level_shares(DDPMScheduler(1000))
+    draws = [train.draw_batch(pixels, 8, torch.Generator().manual_seed(5), shares) for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(*draws))
     x0, eps, t = draws[0]
     assert x0.shape == eps.shape == (8, 3, 2, 2) and x0.min() >= -1 and x0.max() <= 1
     assert ((t.sort().values.diff() - 125).abs() <= 1).all()
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
+def test_noise_levels_are_drawn_as_often_as_min_snr_weighs_them(kind):
+    scheduler = DDPMScheduler(1000, prediction_type=kind)
+    alpha_bar = scheduler.alphas_cumprod
+    # Hang et al. (2023): the squared error of x_0 is weighed by min(SNR, gamma), whatever is predicted;
+    # Eq. a3 turns it into the error of the target.
+    of_x0 = {"epsilon": (1 - alpha_bar) / alpha_bar, "sample": 1, "v_prediction": 1 - alpha_bar}[kind]
+    weight = (alpha_bar / (1 - alpha_bar)).clamp(max=5) * of_x0
+    pixels = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
+    shares = train.level_shares(scheduler, 5)
+    *_, t = train.draw_batch(pixels, 100_000, torch.Generator().manual_seed(0), shares)
+    drawn = torch.bincount(t, minlength=1000) / len(t)
+    torch.testing.assert_close(drawn, weight / weight.sum(), atol=2e-5, rtol=0)
 
 
 def test_the_learning_rate_rises_stays_and_falls():
@@ -191,6 +207,7 @@ def test_pictures_that_cannot_be_used_are_refused(source, names, faces, tmp_path
         ({"batch_size": 0}, "batch_size"),
         ({"lr": 0.0}, "lr"),
         ({"decay": 1.5}, "decay"),
+        ({"min_snr": 0}, "min_snr"),
         ({"channels": (32, 48)}, "channels"),
         ({"size": 15}, "channels"),
         ({"init": "no-such-prior"}, "no-such-prior"),
