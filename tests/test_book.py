@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md")) + NOTEBOOKS
 MEASURED = ROOT / "book" / "measured"
+PRIOR = ROOT / "frugal" / "priors" / "faces64"
 PARAMETERS = {"images", "steps", "switch", "sigma", "seed", "prior", "device"}
 
 
@@ -292,6 +293,12 @@ def test_what_is_measured_was_measured_with_the_prior_that_ships(name):
     assert meta["prior_digest"] == RestorationPipeline.from_pretrained().digest()
 
 
+def test_the_last_station_of_the_training_is_the_prior_that_ships():
+    stations = json.loads((MEASURED / "samples.json").read_text())["rows"]
+    *_, last = map(json.loads, (PRIOR / "curve.jsonl").read_text().splitlines())
+    assert list(stations.items())[-1] == (str(last["pictures"]), RestorationPipeline.from_pretrained().digest())
+
+
 def test_the_contents_list_every_page():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
@@ -381,7 +388,7 @@ def test_an_unknown_notebook_parameter_is_one_sentence_and_exit_code_2():
 
 def test_the_model_card_states_what_was_measured():
     prior = json.loads((ROOT / "book" / "measured" / "prior.json").read_text())["priors"]["faces64"]
-    card = (Path(frugal.__file__).parent / "priors" / "faces64" / "README.md").read_text()
+    card = (PRIOR / "README.md").read_text()
     assert prior["digest"] in card and prior["digest"] == RestorationPipeline.from_pretrained().digest()
     assert ", ".join(f"{error:.4f}" for error in prior["eps error"].values()) in card
     assert f"{prior['samples to nearest training picture'][2]:.3f}" in card
