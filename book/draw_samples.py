@@ -28,8 +28,8 @@ def main():
     for seen, prior in (pair.split("=", 1) for pair in args.prior):
         pipe = RestorationPipeline.from_pretrained(prior).to(device)
         rows[seen] = pipe.digest()
-        drawn.append(torch.cat(list(train.draw(pipe.unet, pipe.scheduler, FACES, seed=SEED).cpu()), -1))
-    images.save(torch.cat(drawn, -2), args.out.with_suffix(".png"))
+        drawn.append(train.draw(pipe.unet, pipe.scheduler, FACES, seed=SEED).cpu())
+    images.save(train.sheet(torch.cat(drawn), FACES), args.out.with_suffix(".png"))
     meta = {"faces": FACES, "seed": SEED, "device": evaluate.device_name(device), **evaluate.provenance()}
     evaluate.write_json(args.out, {"meta": meta, "rows": rows})
     return 0

@@ -207,9 +207,9 @@ def draw(unet, scheduler, count, steps=25, seed=0):
     return x
 
 
-def sheet(pictures, side):
-    """``side`` x ``side`` pictures (side^2, 3, S, S) next to each other, (3, side S, side S)."""
-    return torch.cat([torch.cat(list(line), -1) for line in pictures.unflatten(0, (side, side))], -2)
+def sheet(pictures, columns):
+    """Pictures (rows * columns, 3, S, S) in reading order next to each other, (3, rows S, columns S)."""
+    return torch.cat([torch.cat(list(line), -1) for line in pictures.unflatten(0, (-1, columns))], -2)
 
 
 def learning_rate(step, peak, steps, decay):
