@@ -3,57 +3,117 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import evaluate, images, train
+from . import checks, images, tables, training
+from .checks import Refusal
+from .devices import choose
+from .evaluate import evaluate
+from .metrics import METRICS
 from .operators import TASKS
-from .pipeline import METHODS, RestorationPipeline
+from .pipeline import RestorationPipeline
+from .restore import restore
+from .samplers import METHODS
+from .settings import Settings
+from .training.network import CHANNELS
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that answers bad input with one sentence and exit code 2."""
 
-    def error(self, message):
+    def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def switch(text):
+def switch(text: str) -> int | str:
     """A whole number, or the word collapse."""
     return text if text == "collapse" else int(text)
 
 
-def add_sampling(parser):
+def add_sampling(parser: argparse.ArgumentParser) -> None:
     """The arguments that restore and evaluate share."""
-    parser.add_argument("--task", required=True, help=", ".join(TASKS[:-1]))
-    parser.add_argument(
-        "--steps", type=int, default=100, help="reverse steps t, num_inference_steps in Python (default 100)"
+    add, default = parser.add_argument, Settings()
+    tasks = ", ".join(name for name, task in TASKS.items() if task.takes is None or task.default)
+    add("--task", required=True, help=tasks)
+    add(
+        "--steps",
+        type=int,
+        default=default.steps,
+        help="reverse steps t, num_inference_steps in Python (default %(default)s)",
     )
-    parser.add_argument(
-        "--switch",
-        type=switch,
-        default=50,
-        help="how many of the hybrid's last steps are DMPS, or 'collapse' (default 50)",
-    )
-    parser.add_argument("--sigma", type=float, default=0.01, help="noise in [-1, 1] units (default 0.01)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--prior", default="faces64", help="a shipped name, a folder, or a hub id (default faces64)"
-    )
-    parser.add_argument(
+    add("--switch", type=switch, help="how many of the last steps are DMPS, or 'collapse' (default: half)")
+    add("--sigma", type=float, default=0.01, help="noise in [-1, 1] units (default %(default)s)")
+    add("--seed", type=int, default=default.seed, help="of the noise (default %(default)s)")
+    add("--prior", default="faces64", help="a shipped name, a folder, or a hub id (default %(default)s)")
+    add(
         "--crop",
         type=int,
         help="side of the centred square to cut out, 140 for aligned CelebA (default: all of the shorter side)",
     )
-    parser.add_argument("--zeta", type=float, help="DPS's step (default: tuned)")
-    parser.add_argument("--lam", type=float, help="DMPS's step (default: tuned)")
+    add("--zeta", type=float, help="DPS's step (default: tuned for the prior)")
+    add("--lam", type=float, help="DMPS's step (default: tuned for the prior)")
 
 
-def sampling(args):
-    """The settings of ``evaluate.restore`` among the arguments."""
-    return {name: getattr(args, name) for name in ("sigma", "steps", "switch", "zeta", "lam", "seed")}
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """The settings of ``train`` as arguments of an argparse parser."""
+    add = parser.add_argument
+    add(
+        "--images",
+        nargs="+",
+        required=True,
+        help="folders of pictures, or .npy files of uint8 (N, size, size, 3)",
+    )
+    add(
+        "--out",
+        required=True,
+        help="folder for the prior and the run's state; the same command goes on from it",
+    )
+    add("--val", nargs="+", help="held-out pictures (default: a part of --images)")
+    add(
+        "--crop",
+        type=int,
+        help="side of the centred square to cut out, 140 for aligned CelebA "
+        "(default: all of the shorter side)",
+    )
+    add("--size", type=int, default=64, help="side of the model's pictures (default 64)")
+    add(
+        "--channels",
+        type=int,
+        nargs="+",
+        default=CHANNELS,
+        help="of the levels, finest first (default 32 64 128 192)",
+    )
+    add(
+        "--init",
+        help="prior whose weights, shape and schedule to start from: a shipped name, a folder, a hub id",
+    )
+    add("--steps", type=int, default=60_000, help="(default 60000)")
+    add("--batch-size", type=int, default=16, help="pictures a step, over all processes (default 16)")
+    add("--lr", type=float, default=3e-4, help="peak learning rate (default 3e-4)")
+    add(
+        "--decay",
+        type=float,
+        default=0.2,
+        help="last fraction of the steps, where the rate falls to 0 (default 0.2)",
+    )
+    add(
+        "--min-snr",
+        type=float,
+        help="gamma of the min-SNR weights, by which noise levels are drawn, 5 in its paper "
+        "(default: all levels alike)",
+    )
+    add("--every", type=int, default=1000, help="steps between validations (default 1000)")
+    add("--seed", type=int, default=0)
+    add("--compile", action="store_true", help="use torch.compile; on a CPU it needs a C++ compiler")
 
 
-def build_parser():
+def settings(args: argparse.Namespace) -> Settings:
+    """The ``Settings`` among the arguments."""
+    return Settings(args.steps, args.switch, args.zeta, args.lam, args.seed)
+
+
+def build_parser() -> Parser:
     """The command line, as documented in book/reproduce.md."""
     parser = Parser(prog="frugal", description="Frugal zero-shot image restoration with diffusion models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -75,41 +135,52 @@ def build_parser():
     many.set_defaults(run=run_evaluate)
 
     prior = commands.add_parser("train", help="train a prior on a folder of pictures")
-    train.add_arguments(prior)
-    prior.set_defaults(run=train.run)
+    add_training(prior)
+    prior.set_defaults(run=run_train)
     return parser
 
 
-def run_restore(args):
+def run_restore(args: argparse.Namespace) -> None:
     """Degrade, restore, save, and say what was done."""
-    evaluate.check_folder(args.out)
-    pipe = RestorationPipeline.from_pretrained(args.prior).to(evaluate.default_device())
-    size = pipe.unet.config.sample_size
+    checks.folder_of("out", args.out)
+    pipe = RestorationPipeline.from_pretrained(args.prior).to(choose())
+    size = pipe.size
     x0 = images.load(args.photo, size, args.crop)
-    (row,), restored = evaluate.restore(pipe, x0[None], [0], args.task, args.method, **sampling(args))
+    (row,), restored = restore(pipe, x0[None], args.task, args.method, args.sigma, settings(args))
     images.save(restored[0], args.out)
     print(
         f"{args.photo} centre-cropped and resized to {size} x {size}, degraded by {args.task} with sigma {args.sigma}"
     )
-    quality = f"pSNR {row['psnr']:.2f} dB" + ("" if row["lpips"] is None else f", LPIPS {row['lpips']:.3f}")
+    scores = [f"{metric.heading} {row[name]:.3f}" for name, metric in METRICS.items() if row[name] is not None]
     print(
-        f"{args.out}: {args.method}, {args.steps} steps of which DMPS {row['switch']}, {quality}, {row['seconds']:.1f} s"
+        f"{args.out}: {METHODS[args.method].label}, {row['steps']} steps, {row['backprops']} of them back-propagated; "
+        f"{', '.join(scores)}; {row['seconds']:.1f} s"
     )
 
 
-def run_evaluate(args):
-    """Evaluate and print the mean of each method."""
+def run_evaluate(args: argparse.Namespace) -> None:
+    """Evaluate and print the mean of each method that was asked for."""
     files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size")}
-    out = evaluate.evaluate(args.images, args.task, args.methods, args.out, **files, **sampling(args))
-    print(evaluate.table(json.loads(out.read_text())["rows"]))
+    out = evaluate(
+        args.images, args.task, args.methods, args.out, sigma=args.sigma, settings=settings(args), **files
+    )
+    rows = json.loads(out.read_text())["rows"]
+    print(tables.summary([row for row in rows if row["method"] in args.methods]))
 
 
-def main(argv=None):
-    """Run the command; bad input ends in one sentence on stderr and exit code 2."""
+def run_train(args: argparse.Namespace) -> None:
+    """Train a prior and print its folder."""
+    own = training.train.__kwdefaults__
+    chosen = {name: value for name, value in vars(args).items() if name in own}
+    print(training.train(args.images, args.out, **chosen))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; a refusal ends in one sentence on stderr and exit code 2, a bug in its trace."""
     args = build_parser().parse_args(argv)
     try:
         args.run(args)
-    except ValueError as error:
+    except Refusal as error:
         print(f"frugal {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

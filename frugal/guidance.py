@@ -1,57 +1,62 @@
 """The likelihood score grad log p(y | x_k), the last term of Eq. 2, in its approximations.
 
-Everything is per picture: x_k and x0_hat are (B, C, H, W), y is (B, *measurement_shape),
-and the pictures of a batch do not influence each other.
+Everything is per picture: x_k and x0_hat are (B, C, H, W), the measurement m = (y, A, sigma) holds
+y (B, *measurement_shape), and the pictures of a batch do not influence each other.
 """
 
 import torch
 
+from .measurement import Measurement
 
-def residual_gradient(x_k, x0_hat, y, A):
+
+def residual_gradient(
+    x_k: torch.Tensor, x0_hat: torch.Tensor, m: Measurement
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradient of ||y - A x0_hat(x_k)|| in x_k, through the network that made x0_hat from x_k.
 
     The direction of Eq. 3 and, zeta times, the step of Eq. 3a (page 03). Returns (gradient, norm) with
     shapes (B, C, H, W) and (B,).
     """
-    norm = torch.linalg.vector_norm((y - A(x0_hat)).flatten(1), dim=1)
+    norm = torch.linalg.vector_norm((m.y - m.A(x0_hat)).flatten(1), dim=1)
     (gradient,) = torch.autograd.grad(norm.sum(), x_k)
     return gradient, norm.detach()
 
 
-def dps_score(x_k, x0_hat, y, A, sigma):
+def dps_score(x_k: torch.Tensor, x0_hat: torch.Tensor, m: Measurement) -> torch.Tensor:
     """Eq. 3 (page 03; DPS, Chung et al. 2023): p(x_0 | x_k) is taken to be a point mass at x0_hat, so
 
     grad log p(y | x_k) ~ -1/(2 sigma^2) grad ||y - A x0_hat(x_k)||^2.
 
-    Needs sigma > 0 and the autograd graph from x_k to x0_hat.
+    Needs sigma > 0 and the autograd graph from x_k to x0_hat. Returns (B, C, H, W).
     """
-    gradient, norm = residual_gradient(x_k, x0_hat, y, A)
-    return -(norm / sigma**2).reshape(-1, 1, 1, 1) * gradient
+    gradient, norm = residual_gradient(x_k, x0_hat, m)
+    return -(norm / m.sigma**2).reshape(-1, 1, 1, 1) * gradient
 
 
-def dmps_score_dense(x_k, y, A, sigma, alpha_bar):
+def dmps_score_dense(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Tensor:
     """Eq. 5 (page 04; DMPS, Meng & Kabashima 2022) with A as a dense matrix and a linear solve:
 
     grad log p(y | x_k) ~ 1/sqrt(alpha_bar) A^T (sigma^2 I + s^2 A A^T)^{-1} (y - A x_k / sqrt(alpha_bar)),
     s^2 = (1 - alpha_bar) / alpha_bar. Costs O(m^3); here to be read and to check Eq. 6 against.
+    Returns (B, C, H, W).
     """
-    M = A.matrix().to(x_k)
+    M = m.A.matrix().to(x_k)
     s2 = (1 - alpha_bar) / alpha_bar
-    covariance = sigma**2 * torch.eye(len(M)).to(M) + s2 * M @ M.T
-    residual = y.flatten(1).T - M @ x_k.flatten(1).T / alpha_bar**0.5
+    covariance = m.sigma**2 * torch.eye(len(M)).to(M) + s2 * M @ M.T
+    residual = m.y.flatten(1).T - M @ x_k.flatten(1).T / alpha_bar**0.5
     return (M.T @ torch.linalg.solve(covariance, residual) / alpha_bar**0.5).T.reshape(x_k.shape)
 
 
-def dmps_score(x_k, y, A, sigma, alpha_bar):
+def dmps_score(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Tensor:
     """Eq. 6 (page 04): Eq. 5 through A = U diag(s_i) V^T, at the price of one V^T, U^T and V:
 
     grad log p(y | x_k) ~ 1/sqrt(alpha_bar) V diag(s_i / (sigma^2 + s^2 s_i^2))
                           (U^T y - diag(s_i) V^T x_k / sqrt(alpha_bar)).
 
-    With sigma = 0, directions that A does not see (s_i = 0) get nothing.
+    With sigma = 0, directions that A does not see (s_i = 0) get nothing. Returns (B, C, H, W).
     """
-    s_i = A.s(x_k)
+    A, s_i = m.A, m.A.s(x_k)
     s2 = (1 - alpha_bar) / alpha_bar
-    residual = A.Ut(y) - s_i * A.Vt(x_k) / alpha_bar**0.5
-    gain = torch.where(s_i > 0, s_i / (sigma**2 + s2 * s_i**2), 0)
+    residual = A.Ut(m.y) - s_i * A.Vt(x_k) / alpha_bar**0.5
+    gain = torch.where(s_i > 0, s_i / (m.sigma**2 + s2 * s_i**2), 0)
     return A.V(gain * residual) / alpha_bar**0.5

@@ -1,100 +1,42 @@
-"""Linear operators given by their singular value decomposition, A = U diag(s) V^T.
+"""The operators of the book's tasks, each by its singular value decomposition, A = U diag(s) V^T.
 
-Pictures x are (B, C, H, W) in [-1, 1]; measurements y are (B, *measurement_shape); spectral
-coefficients c are (B, r), r the number of singular values kept (all that can differ from zero).
-Every transform runs on the device and in the dtype of what it is given.
+To add one: a function (name, image_shape, ...) -> LinearOperator, and its line in ``TASKS``.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
+from functools import partial
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 
-TASKS = (
-    "denoise",
-    "colorize",
-    "sr4",
-    "sr8",
-    "sr16",
-    "deblur",
-    "deblur-motion",
-    "inpaint-box",
-    "inpaint-random",
-    "outpaint",
-    "inpaint",
-)
+from . import checks
+from .checks import Refusal
+from .measurement import LinearOperator
+
+Shape = tuple[int, ...]  # of a picture, (C, H, W)
 
 
 @dataclass(frozen=True)
-class LinearOperator:
-    """Eq. 0f: A = U diag(s) V^T with orthonormal columns in U (m x r) and V (n x r).
+class Task:
+    """A line of ``TASKS``.
 
-    ``U(c)``, ``Ut(y)``, ``V(c)`` and ``Vt(x)`` apply the factors and their transposes.
-    ``singular_values`` is (r,), float64.
+    build    (name, image_shape) -> LinearOperator, or with one's own array as third argument
+    takes    the argument of ``make`` that brings this array, "mask" or "kernel"
+    default  image_shape -> the array where none is given; a task that takes one and has none needs it
     """
 
-    name: str
-    image_shape: tuple
-    measurement_shape: tuple
-    singular_values: torch.Tensor
-    U: Callable
-    Ut: Callable
-    V: Callable
-    Vt: Callable
-
-    def s(self, like):
-        """Singular values on the device and in the dtype of ``like``."""
-        return self.singular_values.to(like)
-
-    def A(self, x):
-        """A x: (B, C, H, W) -> (B, *measurement_shape)."""
-        return self.U(self.s(x) * self.Vt(x))
-
-    __call__ = A
-
-    def A_adjoint(self, y):
-        """A^T y: (B, *measurement_shape) -> (B, C, H, W)."""
-        return self.V(self.s(y) * self.Ut(y))
-
-    def A_pinv(self, y):
-        """Eq. 0g: A^+ y, the smallest x that explains y; directions with s = 0 stay empty."""
-        s = self.s(y)
-        return self.V(torch.where(s > 0, self.Ut(y) / s.clamp_min(torch.finfo(s.dtype).tiny), 0))
-
-    def measure(self, x0, sigma, generator=None):
-        """Eq. 0e: y = A x0 + sigma n with n ~ N(0, I); ``sigma`` is in the units of [-1, 1] pictures.
-
-        ``generator``: a CPU ``torch.Generator``, or a list with one for each picture.
-        Raises ValueError for pictures of another shape or a sigma that is negative or not finite.
-        """
-        if x0.ndim != 4 or tuple(x0.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"x0: shape {tuple(x0.shape)} does not fit; expected (B, {', '.join(map(str, self.image_shape))})"
-            )
-        check_at_least_zero("sigma", sigma)
-        y = self.A(x0)
-        return y + sigma * randn_tensor(y.shape, generator=generator, device=y.device, dtype=y.dtype)
-
-    def preview(self, y):
-        """The measurement drawn at the size of the picture: y itself where it is one, else A^+ y."""
-        return y if self.measurement_shape == self.image_shape else self.A_pinv(y)
-
-    def matrix(self):
-        """A as a dense (m, n) float64 matrix, column by column. For small pictures only."""
-        n = math.prod(self.image_shape)
-        return self.A(torch.eye(n, dtype=torch.float64).reshape(n, *self.image_shape)).flatten(1).T
+    build: Callable[..., LinearOperator]
+    takes: str | None = None
+    default: Callable[[Shape], torch.Tensor] | None = None
 
 
-def check_at_least_zero(name, value):
-    """``value``; ValueError, naming the argument, unless it is a finite number of at least 0."""
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name}: {value!r} is not accepted; give a finite number of at least 0")
-    return value
-
-
-def make(task, image_shape=(3, 64, 64), mask=None, kernel=None):
+def make(
+    task: str,
+    image_shape: Shape = (3, 64, 64),
+    mask: torch.Tensor | None = None,
+    kernel: torch.Tensor | None = None,
+) -> LinearOperator:
     """The operator of a named task.
 
     task         one of ``TASKS``: sr4 averages 4 x 4 blocks; inpaint-box hides the centred box of
@@ -105,30 +47,27 @@ def make(task, image_shape=(3, 64, 64), mask=None, kernel=None):
                  where the pixel is seen; ``inpaint`` needs it
     kernel       one's own blur for a deblurring task, (h, w), no larger than the picture
 
-    Raises ValueError for an unknown task, or a shape, mask or kernel that does not fit.
+    Raises Refusal for an unknown task, or a shape, mask or kernel that does not fit.
     """
     image_shape = tuple(image_shape)
     if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
-        raise ValueError(
+        raise Refusal(
             f"image_shape: {image_shape} is not accepted; give three positive whole numbers (C, H, W)"
         )
-    if task not in TASKS:
-        raise ValueError(f"task: {task!r} is unknown; accepted are {', '.join(TASKS)}")
-    paints = task.startswith("inpaint") or task == "outpaint"
-    if mask is not None and not paints:
-        raise ValueError(f"mask: {task} takes none; give it to an inpainting task")
-    if kernel is not None and not task.startswith("deblur"):
-        raise ValueError(f"kernel: {task} takes none; give it to a deblurring task")
-    if paints:
-        return inpainting(task, image_shape, MASKS[task](image_shape) if mask is None else mask)
-    if task.startswith("deblur"):
-        return deblurring(task, image_shape, KERNELS[task](image_shape) if kernel is None else kernel)
-    if task.startswith("sr"):
-        return super_resolution(task, image_shape, factor=int(task[2:]))
-    return {"denoise": denoising, "colorize": colorization}[task](task, image_shape)
+    kind = TASKS[checks.one_of("task", task, TASKS)]
+    for name, given in (("mask", mask), ("kernel", kernel)):
+        if given is not None and kind.takes != name:
+            those = ", ".join(other for other, line in TASKS.items() if line.takes == name)
+            raise Refusal(f"{name}: {task} takes none; the tasks that do are {those}")
+    if kind.takes is None:
+        return kind.build(task, image_shape)
+    own = mask if kind.takes == "mask" else kernel
+    if own is None and kind.default is None:
+        raise Refusal(f"{kind.takes}: {task} needs one; give an array that fits {image_shape[1:]} pixels")
+    return kind.build(task, image_shape, kind.default(image_shape) if own is None else own)
 
 
-def denoising(name, image_shape):
+def denoising(name: str, image_shape: Shape) -> LinearOperator:
     """y = x0 + noise: U = V = I, s = 1."""
     unflatten = lambda c: c.reshape(-1, *image_shape)
     flatten = lambda x: x.flatten(1)
@@ -136,7 +75,7 @@ def denoising(name, image_shape):
     return LinearOperator(name, image_shape, image_shape, s, unflatten, flatten, unflatten, flatten)
 
 
-def colorization(name, image_shape):
+def colorization(name: str, image_shape: Shape) -> LinearOperator:
     """Eq. 0h, y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
     C, H, W = image_shape
     return LinearOperator(
@@ -151,11 +90,11 @@ def colorization(name, image_shape):
     )
 
 
-def super_resolution(name, image_shape, factor):
+def super_resolution(name: str, image_shape: Shape, factor: int) -> LinearOperator:
     """Eq. 0h, y = means of f x f blocks: V^T sums each block over f (f^2 equal entries of norm 1), s = 1 / f."""
     C, H, W = image_shape
     if H % factor or W % factor:
-        raise ValueError(f"image_shape: {H} x {W} cannot be cut into {factor} x {factor} blocks for {name}")
+        raise Refusal(f"image_shape: {H} x {W} cannot be cut into {factor} x {factor} blocks for {name}")
     small = (C, H // factor, W // factor)
     enlarge = lambda x: x.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
     return LinearOperator(
@@ -170,22 +109,18 @@ def super_resolution(name, image_shape, factor):
     )
 
 
-def inpainting(name, image_shape, mask):
+def inpainting(name: str, image_shape: Shape, mask: torch.Tensor) -> LinearOperator:
     """Eq. 0h, y = the pixels that the mask shows, as a vector: V^T picks them, U = I, s = 1."""
-    if mask is None:
-        raise ValueError(
-            "mask: inpaint needs one; give an array (H, W) that is nonzero where the pixel is seen"
-        )
-    mask = torch.as_tensor(mask)
+    mask = array("mask", mask)
     if (
         mask.ndim not in (2, 3)
         or mask.shape[-2:] != image_shape[1:]
         or (mask.ndim == 3 and mask.shape[0] not in (1, image_shape[0]))
     ):
-        raise ValueError(f"mask: shape {tuple(mask.shape)} does not fit a picture of shape {image_shape}")
+        raise Refusal(f"mask: shape {tuple(mask.shape)} does not fit a picture of shape {image_shape}")
     seen = (mask != 0).expand(image_shape).flatten().nonzero().squeeze(1)
     if not len(seen):
-        raise ValueError("mask: no pixel is seen; at least one must be nonzero")
+        raise Refusal("mask: no pixel is seen; at least one must be nonzero")
     n = math.prod(image_shape)
     return LinearOperator(
         name,
@@ -199,7 +134,7 @@ def inpainting(name, image_shape, mask):
     )
 
 
-def deblurring(name, image_shape, kernel):
+def deblurring(name: str, image_shape: Shape, kernel: torch.Tensor) -> LinearOperator:
     """Eqs. 0i and 0j: y = circular convolution of every channel with the kernel.
 
     V is the Hartley basis h_w = (cos + sin)(2 pi w . p) / sqrt(HW): real, orthonormal, symmetric.
@@ -207,9 +142,9 @@ def deblurring(name, image_shape, kernel):
     of k^(w). So s = |k^| for each channel, and U is V followed by those shifts.
     """
     C, H, W = image_shape
-    kernel = torch.as_tensor(kernel, dtype=torch.float64)
+    kernel = array("kernel", kernel).double()
     if kernel.ndim != 2 or kernel.shape[0] > H or kernel.shape[1] > W or not kernel.isfinite().all():
-        raise ValueError(
+        raise Refusal(
             f"kernel: shape {tuple(kernel.shape)} is not accepted; give finite (h, w) no larger than {H} x {W}"
         )
     padded = torch.zeros(H, W, dtype=torch.float64)
@@ -221,11 +156,11 @@ def deblurring(name, image_shape, kernel):
     modulus = k_hat.abs()
     phase = torch.where(modulus > 0, k_hat / modulus, torch.ones_like(k_hat))
 
-    def hartley(x):
+    def hartley(x: torch.Tensor) -> torch.Tensor:
         x_hat = torch.fft.fft2(x.reshape(-1, C, H, W), norm="ortho")
         return x_hat.real - x_hat.imag
 
-    def shift(x, phase):
+    def shift(x: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
         return torch.fft.ifft2(torch.fft.fft2(x) * phase.to(x.device, torch.complex(x, x).dtype)).real
 
     return LinearOperator(
@@ -240,7 +175,18 @@ def deblurring(name, image_shape, kernel):
     )
 
 
-def box_mask(image_shape):
+def array(name: str, values: object) -> torch.Tensor:
+    """A mask or kernel as a tensor of real numbers; Refusal for what is none."""
+    try:
+        values = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        raise Refusal(f"{name}: a {type(values).__name__} is not accepted; give an array of numbers") from None
+    if values.is_complex():
+        raise Refusal(f"{name}: complex numbers are not accepted; give real ones")
+    return values
+
+
+def box_mask(image_shape: Shape) -> torch.Tensor:
     """True inside the centred box of half the height and half the width; (H, W)."""
     _, H, W = image_shape
     mask = torch.zeros(H, W, dtype=torch.bool)
@@ -248,14 +194,14 @@ def box_mask(image_shape):
     return mask
 
 
-def random_mask(image_shape, share=0.08):
+def random_mask(image_shape: Shape, share: float = 0.08) -> torch.Tensor:
     """True on a fixed random ``share`` of the pixels (8 %, as in Chung et al. 2023); (H, W)."""
     _, H, W = image_shape
     order = torch.randperm(H * W, generator=torch.Generator().manual_seed(0))
     return (order < max(1, round(share * H * W))).reshape(H, W)
 
 
-def gaussian_kernel(image_shape):
+def gaussian_kernel(image_shape: Shape) -> torch.Tensor:
     """Gaussian of standard deviation W / 32 pixels (2 at 64 x 64), cut at three of them."""
     std = image_shape[-1] / 32
     p = torch.arange(-math.ceil(3 * std), math.ceil(3 * std) + 1, dtype=torch.float64)
@@ -263,16 +209,22 @@ def gaussian_kernel(image_shape):
     return torch.outer(g, g) / g.sum() ** 2
 
 
-def motion_kernel(image_shape):
+def motion_kernel(image_shape: Shape) -> torch.Tensor:
     """A diagonal stroke over W / 8 pixels, at least 3 (8 at 64 x 64)."""
     length = max(3, image_shape[-1] // 8)
     return torch.eye(length, dtype=torch.float64) / length
 
 
-MASKS = {
-    "inpaint": lambda image_shape: None,
-    "inpaint-box": lambda image_shape: ~box_mask(image_shape),
-    "inpaint-random": random_mask,
-    "outpaint": box_mask,
+TASKS = {
+    "denoise": Task(denoising),
+    "colorize": Task(colorization),
+    "sr4": Task(partial(super_resolution, factor=4)),
+    "sr8": Task(partial(super_resolution, factor=8)),
+    "sr16": Task(partial(super_resolution, factor=16)),
+    "deblur": Task(deblurring, "kernel", gaussian_kernel),
+    "deblur-motion": Task(deblurring, "kernel", motion_kernel),
+    "inpaint-box": Task(inpainting, "mask", lambda image_shape: ~box_mask(image_shape)),
+    "inpaint-random": Task(inpainting, "mask", random_mask),
+    "outpaint": Task(inpainting, "mask", box_mask),
+    "inpaint": Task(inpainting, "mask"),
 }
-KERNELS = {"deblur": gaussian_kernel, "deblur-motion": motion_kernel}

@@ -1,148 +1,135 @@
 """RestorationPipeline: a diffusers pipeline that restores pictures from linear measurements."""
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from diffusers.utils import BaseOutput, logging
+from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from . import samplers
-from .operators import check_at_least_zero
+from . import checks, prior
+from .checks import Refusal
+from .measurement import Generators, Measurement
+from .samplers import METHODS, Denoise
 from .schedule import Schedule, predicted_x0
-
-METHODS = ("dps", "dmps", "hybrid")
-SHIPPED = Path(__file__).parent / "priors"
-
-# Chosen on CelebA validation faces that no table uses; notebooks/07_hybrid shows the sweep.
-# zeta is DPS's step at 100 steps (at t steps zeta * 100 / t is used), lam is DMPS's.
-HYPERPARAMETERS = {"zeta": {"sr4": 12.0, "sr16": 10.0, "inpaint-box": 3.0}, "zeta_default": 6.0, "lam": 1.0}
-
-
-def default_zeta(task, num_inference_steps):
-    """DPS's step for a task: the tuned value at 100 steps, larger in proportion where steps are fewer."""
-    return HYPERPARAMETERS["zeta"].get(task, HYPERPARAMETERS["zeta_default"]) * 100 / num_inference_steps
+from .settings import Settings
+from .step_sizes import StepSizes
 
 
 @dataclass
 class RestorationOutput(BaseOutput):
-    """images (B, C, H, W), about [-1, 1]; switch, how many of each picture's last steps were DMPS;
-    nfe, network calls for each picture; backprops, how many of them were back-propagated, (B,)."""
+    """images (B, C, H, W), about [-1, 1]; nfe, network calls for each picture; backprops, how many of them
+    were back-propagated, and switch, how many were not, lists of B whole numbers."""
 
     images: torch.Tensor
-    switch: list
     nfe: int
-    backprops: list
+    backprops: list[int]
+    switch: list[int]
 
 
 class RestorationPipeline(DiffusionPipeline):
-    """Zero-shot restoration with DPS, DMPS or the poster's hybrid.
+    """Zero-shot restoration with the methods of ``samplers.METHODS``.
 
-    unet       ``UNet2DModel``, or any module called as ``unet(x, timestep).sample``
-    scheduler  ``DDPMScheduler``; its schedule, ``prediction_type`` and ``clip_sample`` are used
+    unet        ``UNet2DModel``, or any module called as ``unet(x, timestep).sample``
+    scheduler   ``DDPMScheduler``; its schedule, ``prediction_type`` and ``clip_sample`` are used
+    step_sizes  ``StepSizes`` of the prior; empty for one that was not loaded from its folder
     """
 
-    def __init__(self, unet, scheduler):
+    def __init__(self, unet: torch.nn.Module, scheduler: Any) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
+        self.step_sizes = StepSizes()
 
     @classmethod
-    def from_pretrained(cls, prior="faces64", **kwargs):
+    def from_pretrained(cls, name: str = "faces64", **kwargs: Any) -> "RestorationPipeline":
         """Load a prior: a shipped name ("faces64"), a folder in diffusers' format, or a hub id "owner/name".
 
-        Weights are read from safetensors only and computed with in float32.
-        Raises ValueError when there is no such prior, its files are damaged, or the hub is out of reach.
+        Weights are read from safetensors only and computed with in float32. A folder's step sizes come with
+        it (``step_sizes``).
+        Raises Refusal when there is no such prior, its files are damaged, or the hub is out of reach.
         """
-        shipped = SHIPPED / str(prior)
-        is_folder = Path(prior).is_dir()
-        if not shipped.is_dir() and not is_folder and str(prior).count("/") != 1:
-            names = ", ".join(sorted(p.name for p in SHIPPED.iterdir()))
-            raise ValueError(
-                f"prior: {str(prior)!r} is no shipped prior ({names}), no folder and no hub id of the form owner/name"
+        source = prior.locate(name)
+        with prior.explained(name):
+            pipe = super().from_pretrained(
+                str(source), use_safetensors=True, dtype=torch.float32, **kwargs
             )
-        source = shipped if shipped.is_dir() else prior
-        logging.disable_progress_bar()  # two small files need none
-        try:
-            return super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
-        except Exception as error:  # diffusers, safetensors and the hub raise a dozen unrelated kinds
-            if shipped.is_dir() or is_folder:
-                reason = f"{source} holds no whole UNet2DModel and DDPMScheduler in diffusers' format with safetensors weights"
-            else:
-                reason = (
-                    f"{prior} is not in the local Hugging Face cache and the hub did not give it; download it where "
-                    "there is a network and pass the folder that holds its model_index.json"
-                )
-            raise ValueError(f"prior: {reason} ({type(error).__name__})") from error
-        finally:
-            logging.enable_progress_bar()
+        pipe.step_sizes = prior.step_sizes(source, pipe.unet)
+        return pipe
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         """Where the network's tensors are; the CPU for a network without any."""
         return next(chain(self.unet.parameters(), self.unet.buffers()), torch.empty(0)).device
 
-    def digest(self):
-        """SHA-256 of the network's tensors, names included, as hexadecimal; recorded with every result."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.unet.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the network's pictures."""
+        config = self.unet.config
+        return config.in_channels, config.sample_size, config.sample_size
 
-    def denoiser(self, schedule):
+    @property
+    def size(self) -> int:
+        """Side of the network's pictures, in pixels."""
+        return self.unet.config.sample_size
+
+    def digest(self) -> str:
+        """SHA-256 of the network's tensors, names included, as hexadecimal; recorded with every result."""
+        return prior.digest(self.unet)
+
+    def denoiser(self, schedule: Schedule) -> Denoise:
         """The guess x0_hat(x_k, k) = E[x_0 | x_k] (Tweedie), clipped where the scheduler's config says so."""
         config = self.scheduler.config
         clip = config.clip_sample_range
 
-        def denoise(x_k, k):
+        def denoise(x_k: torch.Tensor, k: int) -> torch.Tensor:
             output = self.unet(x_k, schedule.timestep[k]).sample
             x0_hat = predicted_x0(output, x_k, schedule.alpha_bar[k], config.prediction_type)
             return x0_hat.clamp(-clip, clip) if config.clip_sample else x0_hat
 
         return denoise
 
+    def complete(self, settings: Settings, method: str, task: str) -> Settings:
+        """``settings`` with the defaults for this prior, see ``Settings.complete``."""
+        return settings.complete(method, task, self.step_sizes, len(self.scheduler.alphas_cumprod))
+
     def __call__(
         self,
-        y,
-        A,
-        sigma,
-        method="hybrid",
-        num_inference_steps=100,
-        switch=None,
-        zeta=None,
-        lam=None,
-        generator=None,
-        callback_on_step_end=None,
-    ):
+        measurement: Measurement,
+        method: str = "hybrid",
+        num_inference_steps: int = Settings.steps,
+        switch: int | str | None = None,
+        zeta: float | None = None,
+        lam: float | None = None,
+        generator: Generators = None,
+        callback_on_step_end: Callable[..., dict | None] | None = None,
+    ) -> RestorationOutput:
         """Restore pictures from measurements y = A x_0 + sigma n.
 
-        y          (B, *A.measurement_shape)
-        sigma      standard deviation of the noise in [-1, 1] units, >= 0
-        method     "dps", "dmps" or "hybrid"
-        switch     how many of the hybrid's last steps are DMPS, 0..num_inference_steps, half of them by
-                   default; or "collapse" to find it picture by picture; dps and dmps have no use for it
-        zeta, lam  step of DPS and of DMPS; by default the tuned values
-        generator  a CPU ``torch.Generator``, or a list with one for each picture
+        measurement  ``Measurement`` of B pictures, from ``A.measure`` or of one's own
+        method       a name in ``samplers.METHODS``
+        num_inference_steps, switch, zeta, lam  see ``Settings``; None is its default
+        generator    a CPU ``torch.Generator``, or a list with one for each picture
         callback_on_step_end  (pipe, step index, timestep, {"latents": x, "x0_hat": guess}) -> dict,
-                   as in diffusers; a returned "latents" replaces x
+                     as in diffusers; a returned "latents" replaces x
 
-        Returns RestorationOutput. Raises ValueError for arguments outside these ranges.
+        Raises Refusal for arguments outside these ranges, before the first network call.
         """
-        schedule = Schedule.from_scheduler(self.scheduler, num_inference_steps)
-        switch = self.check_inputs(y, A, sigma, method, schedule.t, switch, generator)
-        zeta = default_zeta(A.name, schedule.t) if zeta is None else check_at_least_zero("zeta", zeta)
-        lam = HYPERPARAMETERS["lam"] if lam is None else check_at_least_zero("lam", lam)
-        y = y.to(self.device)
-        shape = (len(y), *A.image_shape)
+        m = self.fitting(measurement)
+        checks.generators(generator, len(m))
+        asked = Settings(num_inference_steps, switch, zeta, lam)
+        settings = self.complete(asked, method, m.A.name)
+        schedule = Schedule.from_scheduler(self.scheduler, settings.steps)
+        shape = (len(m), *m.A.image_shape)
 
-        def noise():
-            return randn_tensor(shape, generator=generator, device=y.device, dtype=y.dtype)
+        def noise() -> torch.Tensor:
+            return randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
 
         with self.progress_bar(total=schedule.t) as bar:
 
-            def callback(k, x, x0_hat):
+            def callback(k: int, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
                 if callback_on_step_end is not None:
                     state = {"latents": x, "x0_hat": x0_hat}
                     answer = callback_on_step_end(self, schedule.t - k, schedule.timestep[k], state)
@@ -150,36 +137,32 @@ class RestorationPipeline(DiffusionPipeline):
                 bar.update()
                 return x
 
-            denoise = self.denoiser(schedule)
-            if method == "dps":
-                x = samplers.dps(denoise, schedule, y, A, zeta, noise, callback)
-            elif method == "dmps":
-                x = samplers.dmps(denoise, schedule, y, A, sigma, lam, noise, callback)
-            else:
-                x, switch = samplers.hybrid(
-                    denoise, schedule, y, A, sigma, zeta, lam, switch, noise, callback
-                )
-        switches = switch.tolist() if method == "hybrid" else [0 if method == "dps" else schedule.t] * len(y)
-        return RestorationOutput(x, switches, schedule.t, [schedule.t - k for k in switches])
+            sampler = METHODS[method]
+            own = {name: getattr(settings, name) for name in sampler.parameters}
+            x, backprops = sampler.sample(
+                self.denoiser(schedule), schedule, m, noise, callback=callback, **own
+            )
+        backprops = backprops.tolist()
+        return RestorationOutput(x, schedule.t, backprops, [schedule.t - b for b in backprops])
 
-    def check_inputs(self, y, A, sigma, method, t, switch, generator):
-        """Raise ValueError for arguments that __call__ does not accept; return the hybrid's switch."""
-        if method not in METHODS:
-            raise ValueError(f"method: {method!r} is unknown; accepted are {', '.join(METHODS)}")
-        check_at_least_zero("sigma", sigma)
-        if y.ndim == 0 or tuple(y.shape[1:]) != tuple(A.measurement_shape) or not len(y):
-            expected = ", ".join(map(str, A.measurement_shape))
-            raise ValueError(f"y: shape {tuple(y.shape)} does not fit {A.name}; expected (B, {expected})")
-        if not (y.is_floating_point() and y.isfinite().all()):
-            raise ValueError("y: holds entries that are not finite floating-point numbers; all must be")
-        if isinstance(generator, list) and len(generator) != len(y):
-            raise ValueError(
-                f"generator: {len(generator)} were given for {len(y)} pictures; give one, or one for each"
+    def fitting(self, measurement: object) -> Measurement:
+        """The measurement on the network's device and in its precision.
+
+        Raises Refusal for what is none, for entries that are not finite, and for pictures of another size
+        than the network's.
+        """
+        if not isinstance(measurement, Measurement):
+            raise Refusal(
+                f"measurement: a {type(measurement).__name__} is not accepted; give A.measure(x0, sigma) "
+                "or Measurement(y, A, sigma)"
             )
-        switch = t // 2 if switch is None else switch
-        whole = isinstance(switch, int) and not isinstance(switch, bool)
-        if switch != "collapse" and not (whole and 0 <= switch <= t):
-            raise ValueError(
-                f"switch: {switch!r} is not accepted; give a whole number from 0 to {t}, or 'collapse'"
+        if not measurement.y.isfinite().all():
+            raise Refusal("y: holds entries that are not finite numbers; all must be")
+        config = getattr(self.unet, "config", None)
+        if hasattr(config, "sample_size") and tuple(measurement.A.image_shape) != self.image_shape:
+            raise Refusal(
+                f"measurement: is of pictures {tuple(measurement.A.image_shape)}, and the prior makes "
+                f"{self.image_shape}; give pictures (C, H, W) of the prior's size"
             )
-        return switch
+        dtype = getattr(self.unet, "dtype", measurement.y.dtype)
+        return measurement.to(torch.empty(0, device=self.device, dtype=dtype))

@@ -1,8 +1,12 @@
 """The variance-preserving noise schedule, respaced to t reverse steps."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+
+from . import checks
+from .checks import Refusal
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 
@@ -21,24 +25,21 @@ class Schedule:
     timestep   what the network is told at k (None at k = 0)
     """
 
-    timestep: tuple
-    alpha_bar: tuple
-    alpha: tuple
-    beta: tuple
-    s: tuple
+    timestep: tuple[int | None, ...]
+    alpha_bar: tuple[float, ...]
+    alpha: tuple[float, ...]
+    beta: tuple[float, ...]
+    s: tuple[float, ...]
 
     @classmethod
-    def from_scheduler(cls, scheduler, num_inference_steps):
+    def from_scheduler(cls, scheduler: Any, num_inference_steps: int) -> "Schedule":
         """Respace a diffusers scheduler's ``alphas_cumprod`` to ``num_inference_steps`` steps.
 
         The steps are spread evenly over 1..T and keep both ends, as in the code of DPS.
-        Raises ValueError unless 1 <= num_inference_steps <= T.
+        Raises Refusal unless 1 <= num_inference_steps <= T.
         """
         T = len(scheduler.alphas_cumprod)
-        if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= T):
-            raise ValueError(
-                f"num_inference_steps: {num_inference_steps!r} is not accepted; give a whole number from 1 to {T}"
-            )
+        checks.whole("steps, num_inference_steps", num_inference_steps, 1, T)
         kept = torch.linspace(T - 1, 0, num_inference_steps).round().long().flip(0)
         alpha_bar = torch.cat([torch.ones(1).double(), scheduler.alphas_cumprod.double().cpu()[kept]])
         alpha = torch.cat([torch.ones(1).double(), alpha_bar[1:] / alpha_bar[:-1]])
@@ -51,16 +52,18 @@ class Schedule:
         )
 
     @property
-    def t(self):
+    def t(self) -> int:
         """Number of reverse steps."""
         return len(self.alpha_bar) - 1
 
     @property
-    def steps(self):
+    def steps(self) -> range:
         """k = t, t - 1, ..., 1."""
         return range(self.t, 0, -1)
 
-    def ancestral(self, k, x_k, x0_hat, z):
+    def ancestral(
+        self, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor, z: torch.Tensor
+    ) -> torch.Tensor:
         """Eq. 0b (page notation; Ho et al. 2020): x' ~ p(x_{k-1} | x_k, x_0 = x0_hat), one reverse step.
 
         x_k, x0_hat and the standard normal z are (B, C, H, W). At k = 1 the variance is zero.
@@ -74,7 +77,9 @@ class Schedule:
         return mean + variance**0.5 * z
 
 
-def predicted_x0(output, x_k, alpha_bar, prediction_type):
+def predicted_x0(
+    output: torch.Tensor, x_k: torch.Tensor, alpha_bar: float, prediction_type: str
+) -> torch.Tensor:
     """Eqs. 2a, 2d and a2 (page 02): E[x_0 | x_k] from the network's output, for the three usual targets.
 
     ``epsilon``: the noise (Ho et al. 2020); ``sample``: x_0 itself; ``v_prediction``:
@@ -86,6 +91,6 @@ def predicted_x0(output, x_k, alpha_bar, prediction_type):
         return output
     if prediction_type == "v_prediction":
         return alpha_bar**0.5 * x_k - (1 - alpha_bar) ** 0.5 * output
-    raise ValueError(
+    raise Refusal(
         f"prediction_type: {prediction_type!r} is unknown; accepted are {', '.join(PREDICTION_TYPES)}"
     )

@@ -42,10 +42,10 @@ def cloud_information(t, d, v, measured=0, sigma=math.inf):
 def cloud_collapse(N, d, v):
     """Eq. 7e: t_C = 1/2 ln(1 + v / (N^(2/d) - 1)) of N points drawn from N(0, v I_d).
 
-    Raises ValueError unless N > 1, d >= 1 and v > 0.
+    Raises Refusal unless N > 1, d >= 1 and v > 0.
     """
     if not (N > 1 and d >= 1 and v > 0):
-        raise ValueError(f"N, d, v: {N}, {d}, {v} are not accepted; give N > 1, d >= 1 and v > 0")
+        raise Refusal(f"N, d, v: {N}, {d}, {v} are not accepted; give N > 1, d >= 1 and v > 0")
     return 0.5 * math.log1p(v / math.expm1(2 * math.log(N) / d))
 
 
@@ -92,14 +92,14 @@ def information(snr, mmse):
 def crossing(t, curve):
     """The first t, by straight lines between the points, at which a curve rises above 0; inf if none.
 
-    Raises ValueError for a curve that is above 0 from the start.
+    Raises Refusal for a curve that is above 0 from the start.
     """
     above = (curve > 0).nonzero()
     if not len(above):
         return math.inf
     i = above[0].item()
     if i == 0:
-        raise ValueError(f"curve: is above 0 already at t = {t[0]:g}; begin at a smaller t")
+        raise Refusal(f"curve: is above 0 already at t = {t[0]:g}; begin at a smaller t")
     share = curve[i - 1] / (curve[i - 1] - curve[i])
     return (t[i - 1] + share * (t[i] - t[i - 1])).item()
 

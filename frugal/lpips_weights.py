@@ -20,7 +20,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from frugal.metrics import LPIPSUnavailable
+
+class LPIPSUnavailable(RuntimeError):
+    """LPIPS cannot be computed: the trained weights of AlexNet are not on this machine."""
 
 LAYERS = (0, 3, 6, 8, 10)  # positions of the five convolutions in torchvision's alexnet.features
 TENSORS_SHA256 = "98622e1515ed40b816f19538c9ed179416c9623bf19c9c729692d30d15374a47"

@@ -13,7 +13,7 @@ import numpy as np
 from IPython.display import HTML
 from PIL import Image
 
-from .images import to_uint8
+from ..images import to_uint8
 
 # --at is the slider's value; a film is one tall picture of which the window shows frame --at of --last.
 STYLE = """<style>
@@ -57,11 +57,11 @@ def before_after(before, after, labels, names, caption):
     names          what each of the B pictures shows, for those who cannot see it
     caption        the text below
 
-    Returns ``IPython.display.HTML``. Raises ValueError for shapes or counts that do not fit.
+    Returns ``IPython.display.HTML``. Raises Refusal for shapes or counts that do not fit.
     """
     check("before, after", [tuple(before.shape), tuple(after.shape)])
     if len(names) != len(before):
-        raise ValueError(f"names: {len(before)} pictures need as many names, got {len(names)}")
+        raise Refusal(f"names: {len(before)} pictures need as many names, got {len(names)}")
     left, right = labels
     pairs = [
         f'<div class="frugal-pair">{img(a[None], f"{name}, {left}")}{img(b[None], f"{name}, {right}")}</div>'
@@ -83,13 +83,13 @@ def replay(frames, labels, alt, caption):
     alt      what the films show, for those who cannot see it
     caption  the text below
 
-    Returns ``IPython.display.HTML``. Raises ValueError for films of different shapes, or too few
+    Returns ``IPython.display.HTML``. Raises Refusal for films of different shapes, or too few
     frames or labels.
     """
     check("frames", [tuple(film.shape) for film in frames.values()])
     shape = next(iter(frames.values())).shape
     if len(labels) != shape[0] or shape[0] < 2:
-        raise ValueError(
+        raise Refusal(
             f"labels: one for each frame and at least two are needed, got {len(labels)} for {shape[0]} frames"
         )
     films = [
@@ -107,10 +107,10 @@ def replay(frames, labels, alt, caption):
 
 
 def check(name, shapes):
-    """Raise ValueError unless the shapes are one and the same (number, 1 or 3, H, W)."""
+    """Raise Refusal unless the shapes are one and the same (number, 1 or 3, H, W)."""
     if len(set(shapes)) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (1, 3):
         got = ", ".join(map(str, shapes)) or "none"
-        raise ValueError(f"{name}: pictures of one shape (number, 1 or 3, H, W) are needed, got {got}")
+        raise Refusal(f"{name}: pictures of one shape (number, 1 or 3, H, W) are needed, got {got}")
 
 
 def img(x, alt):

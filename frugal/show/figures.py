@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from IPython.display import Markdown
 
-from .images import to_uint8
+from ..images import to_uint8
 
 # Okabe & Ito's palette; a method keeps its colour through the whole book.
 COLOURS = {"dps": "#0072B2", "dmps": "#D55E00", "hybrid": "#009E73", "truth": "#000000", "other": "#CC79A7"}

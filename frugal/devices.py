@@ -1,0 +1,24 @@
+"""Where the network runs, and what to call that place in a results file."""
+
+import platform
+
+import torch
+
+from .checks import Refusal
+
+
+def choose(name: str | torch.device = "auto") -> torch.device:
+    """"auto" is the GPU where there is one, else the CPU. Raises Refusal for a device that torch does not know."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise Refusal(f"device: {name!r} is unknown; accepted are auto, cpu, cuda, cuda:0 and so on") from None
+
+
+def describe(device: torch.device) -> str:
+    """Name of the GPU, or of the CPU with the number of threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

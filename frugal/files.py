@@ -1,0 +1,42 @@
+"""Files are written whole or not at all, and a full disk is one sentence."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from .checks import Refusal
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what can go wrong while ``path`` is written into one sentence, a Refusal."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Refusal(f"out: {path} cannot be written ({reason}); free space or give another folder") from None
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to, which takes its place at the end: whole or not at all.
+
+    Raises Refusal where the disk is full or the folder cannot be written to; ``path`` is then as before.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with explained(path):
+            yield partial
+            os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as JSON, whole or not at all. Raises Refusal as ``whole`` does."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,39 @@
+"""How far restorations are from draws of the exact posterior, and guesses from their pictures."""
+
+import torch
+
+
+def denoising_errors(prior, schedule, count, generator=None):
+    """||x_0 - E[x_0 | x_k]||^2 at k = 1, ..., t for ``count`` draws x_0 of a prior; (t, count).
+
+    Their mean at k is the trace of Cov[x_0 | x_k], on average over x_k.
+    """
+    x0 = prior.sample(count, generator)
+    z = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+    guesses = (prior.denoise(a**0.5 * x0 + (1 - a) ** 0.5 * z, a) for a in schedule.alpha_bar[1:])
+    return torch.stack([(guess - x0).square().sum(1) for guess in guesses])
+
+
+def sliced_wasserstein(x, exact, generator=None, projections=128):
+    """Distance of the law of x from that of ``exact``, in the units of one entry; (B,).
+
+    x (B, count, n), exact (B, a multiple of count, n): draws of both. They are projected on random unit
+    vectors; the root of the mean squared distance between the sorted projections is 0 for equal laws.
+    """
+    d = torch.randn(x.shape[-1], projections, generator=generator, dtype=x.dtype)
+    d = d / d.norm(dim=0)
+    ours = (x @ d).sort(1).values[:, :, None]
+    theirs = (exact @ d).sort(1).values.reshape(len(x), x.shape[1], -1, projections)
+    return (ours - theirs).square().mean((1, 2, 3)).sqrt()
+
+
+def energy_distance(x, exact):
+    """2 E||X - Y|| - E||X - X'|| - E||Y - Y'||, over sqrt(n): 0 for equal laws, else positive; (B,).
+
+    x (B, count, n) and exact (B, more, n): draws of X and of Y, 2 or more (Szekely and Rizzo 2013). On
+    average over draws it is right for any number of them, so it does not favour draws that vary too little.
+    """
+    apart = lambda a, b, pairs: torch.cdist(a, b).sum((1, 2)) / pairs
+    p, q, n = x.shape[1], exact.shape[1], x.shape[2]
+    within = apart(x, x, p * (p - 1)) + apart(exact, exact, q * (q - 1))
+    return (2 * apart(x, exact, p * q) - within) / n**0.5

@@ -1,0 +1,131 @@
+"""Pictures drawn from an exact prior, restored, and judged against the exact posterior."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.unets.unet_2d import UNet2DOutput
+
+from ..checks import Refusal
+from ..collapse import consecutive_psnr
+from ..measurement import LinearOperator, Measurement
+from ..samplers import Denoise, dmps_step, dps_step
+from ..schedule import Schedule
+from .low_rank import LowRankMixture
+from .mixtures import GaussianMixture, exact_score
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Pictures drawn from a prior, their measurements, and the exact posterior of each.
+
+    x0 (B, C, H, W), measurement of these B, posteriors a list of B mixtures.
+    """
+
+    prior: GaussianMixture | LowRankMixture
+    x0: torch.Tensor
+    measurement: Measurement
+    posteriors: list
+
+    @classmethod
+    def draw(
+        cls,
+        prior: GaussianMixture | LowRankMixture,
+        A: LinearOperator,
+        sigma: float,
+        count: int,
+        generator: torch.Generator | None = None,
+    ) -> "Problem":
+        """``count`` pictures and their measurements."""
+        x0 = prior.sample(count, generator).reshape(-1, *A.image_shape)
+        m = A.measure(x0, sigma, generator)
+        return cls(prior, x0, m, [prior.posterior(one, A, sigma) for one in m.y])
+
+    def denoiser(self, schedule: Schedule) -> Denoise:
+        """The samplers' (x_k, k) -> E[x_0 | x_k]."""
+        return lambda x_k, k: self.prior.denoise(x_k.flatten(1), schedule.alpha_bar[k]).reshape(x_k.shape)
+
+    def score(self, x_k: torch.Tensor, alpha_bar: float) -> torch.Tensor:
+        """``exact_score`` at one noisy point for each picture, (B, C, H, W) -> (B, n)."""
+        points = x_k.flatten(1).split(1)
+        return torch.cat([exact_score(self.prior, p, x, alpha_bar) for p, x in zip(self.posteriors, points)])
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Exact restorations of each picture, (B, count, n)."""
+        return torch.stack([p.sample(count, generator) for p in self.posteriors])
+
+    def hybrids(
+        self,
+        schedule: Schedule,
+        zetas: Sequence[float],
+        lams: Sequence[float],
+        switches: Sequence[int],
+        draws: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[dict[tuple[float, int, float], torch.Tensor], dict[float, torch.Tensor]]:
+        """``samplers.hybrid`` for every zeta, switch k and lam, all from the same noise.
+
+        DPS's steps are taken once for each zeta; every k branches off. Returns the restorations
+        {(zeta, k, lam): (B, draws, n)}, and of DPS's guesses {zeta: ``collapse.consecutive_psnr``}.
+        """
+        B, A = len(self.x0), self.measurement.A
+        m = self.measurement[torch.arange(B).repeat_interleave(draws)]
+        denoise, shape = self.denoiser(schedule), (B * draws, *A.image_shape)
+        draw = lambda: torch.randn(shape, generator=generator, dtype=m.y.dtype)
+        start, *z = (draw() for _ in range(schedule.t + 1))
+        z, ends, curves = [start, *reversed(z)], {}, {}  # z[k] is the noise of the step from k
+        for zeta in zetas:
+            x, guesses = start, []
+            for k in range(schedule.t, -1, -1):
+                for lam in lams if k in switches else ():
+                    end = x
+                    for j in range(k, 0, -1):
+                        end, _ = dmps_step(denoise, schedule, j, end, z[j], m, lam)
+                    ends[zeta, k, lam] = end.reshape(B, draws, -1)
+                if k > 0:
+                    x, x0_hat = dps_step(denoise, schedule, k, x, z[k], m, zeta)
+                    guesses.append(x0_hat)
+            curves[zeta] = consecutive_psnr(guesses)
+        return ends, curves
+
+    def judge(self, x):
+        """Restorations x (B, count, n) against the posterior, a number for each picture: {name: (B,)}.
+
+        mean      root-mean-square error of their mean, in the units of one entry
+        spread    their standard deviation over the posterior's, both pooled over the entries; 1 is exact
+        coverage  share of x0's entries in the central 90 % of theirs; 0.9 is exact for many restorations
+        modes     total variation, 0 to 1, between their shares of the prior's components and the
+                  posterior's weights; each counts for component j with its p(j | x)
+        """
+        truth, low_high = self.x0.flatten(1), torch.tensor([0.05, 0.95]).to(x)
+        mean, weights = (
+            torch.stack(parts) for parts in zip(*((p.mean(), p.weights) for p in self.posteriors))
+        )
+        variance = torch.stack([p.total_variance() for p in self.posteriors])
+        low, high = x.quantile(low_high, 1)
+        shares = torch.stack([self.prior.log_joint(some, 1.0).softmax(1).mean(0) for some in x])
+        return {
+            "mean": (x.mean(1) - mean).square().mean(1).sqrt(),
+            "spread": (x.var(1).sum(1) / variance).sqrt(),
+            "coverage": ((low <= truth) & (truth <= high)).double().mean(1),
+            "modes": (shares - weights).abs().sum(1) / 2,
+        }
+
+
+class ExactDenoiser(torch.nn.Module):
+    """A mixture's denoiser with ``UNet2DModel``'s call signature, for a scheduler that predicts "sample"."""
+
+    def __init__(self, mixture, scheduler):
+        super().__init__()
+        if scheduler.config.prediction_type != "sample":
+            raise Refusal(
+                f"scheduler: predicts {scheduler.config.prediction_type!r}; an exact denoiser needs 'sample'"
+            )
+        self.mixture = mixture
+        self.alphas_cumprod = scheduler.alphas_cumprod.double()
+
+    def forward(self, sample, timestep):
+        """sample (B, C, H, W), timestep one whole number -> E[x_0 | x_k] of the same shape."""
+        alpha_bar = self.alphas_cumprod[int(timestep)].item()
+        x0 = self.mixture.denoise(sample.flatten(1).to(self.mixture.means.dtype), alpha_bar)
+        return UNet2DOutput(sample=x0.reshape(sample.shape).to(sample.dtype))

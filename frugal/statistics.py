@@ -1,0 +1,81 @@
+"""From rows to verdicts: means, paired differences, their 95 % intervals, and what they say."""
+
+import math
+from collections.abc import Sequence
+
+from scipy import stats
+
+from .metrics import METRICS
+
+Interval = tuple[float, float, float]  # mean, low, high
+
+
+def column(rows: list[dict], method: str, key: str) -> dict[tuple, float]:
+    """{picture: ``key``} of one method, in the order of the pictures' names.
+
+    A picture is its name and, where the row holds one, the digest of its content.
+    """
+    of = {(row["image"], row.get("picture")): row[key] for row in rows if row["method"] == method}
+    return dict(sorted(of.items()))
+
+
+def values(rows: list[dict], method: str, key: str) -> list[float]:
+    """The column ``key`` of one method, in the order of the pictures' names."""
+    return list(column(rows, method, key).values())
+
+
+def differences(rows: list[dict], method: str, reference: str, key: str) -> list[float]:
+    """``method`` minus ``reference`` for every picture that has both."""
+    ours, theirs = column(rows, method, key), column(rows, reference, key)
+    return [ours[picture] - theirs[picture] for picture in ours if picture in theirs]
+
+
+def without_partner(rows: list[dict], method: str, reference: str) -> int:
+    """How many pictures have a row of only one of the two, and so no part in ``differences``."""
+    pictures = [column(rows, m, "method").keys() for m in (method, reference)]
+    return len(pictures[0] ^ pictures[1])
+
+
+def interval(numbers: Sequence[float]) -> Interval:
+    """Mean and its 95 % Student interval: (mean, low, high); nan for bounds where there is no spread."""
+    mean = sum(numbers) / len(numbers) if numbers else math.nan
+    if len(set(numbers)) < 2:
+        return mean, math.nan, math.nan
+    result = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
+    return mean, float(result.low), float(result.high)
+
+
+def paired_interval(rows: list[dict], method: str, reference: str, key: str) -> Interval:
+    """Eq. 10a: mean of ``method`` minus ``reference`` over the same pictures, with its 95 % paired interval."""
+    return interval(differences(rows, method, reference, key))
+
+
+def share(count: int, total: int) -> Interval:
+    """A share and its 95 % interval (Wilson 1927), each between 0 and 1; nan for a total of 0."""
+    if not total:
+        return math.nan, math.nan, math.nan
+    bounds = stats.binomtest(count, total).proportion_ci(0.95, "wilson")
+    return count / total, float(bounds.low), float(bounds.high)
+
+
+def verdict(triple: Interval, better: int) -> str:
+    """ "better", "worse" or "undecided", from (mean, low, high) of a paired difference.
+
+    ``better`` is the sign of an improvement, as in ``metrics.METRICS``: 1 for pSNR, -1 for LPIPS.
+    """
+    low, high = sorted(better * bound for bound in triple[1:])
+    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+
+def with_interval(triple: Interval, sign: str = "", digits: int = 3) -> str:
+    """A mean and its interval as text, ``1.234 [1.200, 1.268]``; ``sign="+"`` shows the sign of each."""
+    mean, low, high = (f"{number:{sign}.{digits}f}" for number in triple)
+    return f"{mean} [{low}, {high}]"
+
+
+def judged(rows: list[dict], method: str, reference: str, key: str) -> tuple[str, str]:
+    """A paired difference as text with its interval, and its verdict; "not measured" where a number is missing."""
+    if None in values(rows, method, key) + values(rows, reference, key):
+        return "not measured", "not measured"
+    triple = paired_interval(rows, method, reference, key)
+    return with_interval(triple, sign="+"), verdict(triple, METRICS[key].better)

@@ -1,0 +1,37 @@
+"""Tables as text, in Markdown: they read well in a terminal, and a page renders them."""
+
+from collections.abc import Sequence
+
+from .metrics import METRICS
+from .samplers import METHODS
+from .statistics import differences, interval, paired_interval, values, with_interval, without_partner
+
+
+def markdown(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    """Names above, and under them the rows, text first and numbers after."""
+    lines = [columns, ["---"] + ["--:"] * (len(columns) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def summary(rows: list[dict]) -> str:
+    """Means of each method with 95 % intervals, then paired differences from DPS.
+
+    A metric that was not measured for every row is left out. ``seconds`` has no interval: the pictures of a
+    batch share their time. A last line says how many pictures have no partner, if any.
+    """
+    present = [m for m in METHODS if values(rows, m, "image")]
+    measured = [key for key in METRICS if None not in [row[key] for row in rows]]
+    lines = [["", *(METRICS[key].heading for key in measured), "seconds"]]
+    for m in present:
+        seconds = f"{interval(values(rows, m, 'seconds'))[0]:.2f}"
+        lines.append([m, *(with_interval(interval(values(rows, m, key))) for key in measured), seconds])
+    others = [m for m in present if m != "dps" and differences(rows, m, "dps", "seconds")]
+    for m in others:
+        gaps = [paired_interval(rows, m, "dps", key) for key in measured]
+        lines.append([f"{m} - dps", *(with_interval(gap, sign="+") for gap in gaps), ""])
+    widths = [max(map(len, cells)) for cells in zip(*lines)]
+    lines.insert(1, ["-" * width for width in widths])
+    text = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) + " |" for line in lines]
+    alone = {m: without_partner(rows, m, "dps") for m in others}
+    text += [f"{m} - dps leaves out {n} pictures that only one of the two has" for m, n in alone.items() if n]
+    return "\n".join(text)

@@ -1,0 +1,6 @@
+"""Train a prior: a diffusers UNet2DModel with a DDPMScheduler, on folders of pictures."""
+
+from .loop import train
+from .samples import draw, sheet
+
+__all__ = ["draw", "sheet", "train"]
