@@ -11,11 +11,13 @@ PYTHON := $(ENVIRONMENT)/bin/python
 NOTE := $(ENVIRONMENT)/frugal-setup
 WANTED := pwd; cat pyproject.toml requirements.lock
 
-.PHONY: help book print test setup install clean
+.PHONY: help book print notebooks measure test setup install clean
 
 help:
 	@echo "make book    run every notebook, build the book, and print the path of its first page"
 	@echo "make print   the book as one page for paper; runs the notebooks only if 'make book' has not"
+	@echo "make notebooks  run every notebook and keep its outputs, as they are committed"
+	@echo "make measure NAME=fidelity ARGUMENTS='--limit 4'  renew one file of book/measured"
 	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
 	@echo "make setup   the environment alone; the commands above begin with it"
 	@echo "make clean   remove what was built and the caches; the environment stays"
@@ -26,8 +28,16 @@ book: setup
 print: setup
 	"$(PYTHON)" book/build.py --print
 
-# The committed notebooks, unit tests and checks of the book, in two processes; a file stays in one of them.
+notebooks: setup
+	"$(PYTHON)" book/build.py --in-place
+
+measure: setup
+	"$(PYTHON)" book/measure $(NAME) $(ARGUMENTS)
+
+# Style, then the committed notebooks, unit tests and checks of the book, in two processes; a file stays in one of them.
 test: setup
+	"$(PYTHON)" -m ruff check --quiet
+	"$(PYTHON)" -m ruff format --check --quiet
 	"$(PYTHON)" -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
 	    -n 2 --dist loadscope --no-loadscope-reorder notebooks tests
 
@@ -46,7 +56,7 @@ install:
 	@[ -n "$(ACTIVE)" ] || "$(PYTHON)" -c 'import pip; $(CHECK)' 2>/dev/null || "$(PYTHON3)" -m venv --clear .venv
 	"$(PYTHON)" -m pip install -r requirements.lock
 	"$(PYTHON)" -m pip install --no-build-isolation --no-deps -e .
-	"$(PYTHON)" -m frugal.backbone
+	"$(PYTHON)" -m frugal.lpips_weights
 	@{ $(WANTED); } > "$(NOTE)"
 
 clean:

@@ -1,10 +1,10 @@
 """What is refused, in one sentence that names the argument, what was wrong and what is accepted."""
 
 import math
-import numbers
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 
@@ -22,7 +22,7 @@ def one_of(name: str, value: object, accepted: Iterable[str]) -> str:
 
 def whole(name: str, value: object, least: int = 1, most: float = math.inf) -> int:
     """``value``; Refusal unless it is a whole number from ``least`` to ``most``."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
         upper = f"of at least {least}" if most == math.inf else f"from {least} to {most:.0f}"
         raise Refusal(f"{name}: {value!r} is not accepted; give a whole number {upper}")
     return int(value)
@@ -30,8 +30,9 @@ def whole(name: str, value: object, least: int = 1, most: float = math.inf) -> i
 
 def at_least_zero(name: str, value: object) -> float:
     """``value``; Refusal unless it is a finite number of at least 0."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not value >= 0 or value > torch.finfo(torch.float32).max:
+    kinds = int, float, np.integer, np.floating
+    most = torch.finfo(torch.float32).max  # what is larger is no float32
+    if not isinstance(value, kinds) or isinstance(value, bool) or not 0 <= value <= most:
         raise Refusal(f"{name}: {value!r} is not accepted; give a finite number of at least 0")
     return float(value)
 
@@ -53,7 +54,7 @@ def folder_of(name: str, path: Path) -> Path:
     if not path.parent.is_dir():
         raise Refusal(f"{name}: the folder {path.parent} does not exist; make it or give another")
     if path.exists() and not path.is_file():
-        raise Refusal(f"{name}: {path} is there and is no regular file; give another name")
+        raise Refusal(f"{name}: {path} exists and is not a regular file; give another name")
     return path
 
 

@@ -56,56 +56,24 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
-    """The settings of ``train`` as arguments of an argparse parser."""
-    add = parser.add_argument
-    add(
-        "--images",
-        nargs="+",
-        required=True,
-        help="folders of pictures, or .npy files of uint8 (N, size, size, 3)",
-    )
-    add(
-        "--out",
-        required=True,
-        help="folder for the prior and the run's state; the same command goes on from it",
-    )
+    """The arguments of train; the defaults are those of ``training.train``."""
+    add, levels = parser.add_argument, " ".join(map(str, CHANNELS))
+    add("--images", nargs="+", required=True, help="folders, or .npy files of uint8 (N, size, size, 3)")
+    add("--out", required=True, help="folder of the prior; the same command goes on from what is there")
     add("--val", nargs="+", help="held-out pictures (default: a part of --images)")
-    add(
-        "--crop",
-        type=int,
-        help="side of the centred square to cut out, 140 for aligned CelebA "
-        "(default: all of the shorter side)",
-    )
-    add("--size", type=int, default=64, help="side of the model's pictures (default 64)")
-    add(
-        "--channels",
-        type=int,
-        nargs="+",
-        default=CHANNELS,
-        help="of the levels, finest first (default 32 64 128 192)",
-    )
-    add(
-        "--init",
-        help="prior whose weights, shape and schedule to start from: a shipped name, a folder, a hub id",
-    )
-    add("--steps", type=int, default=60_000, help="(default 60000)")
-    add("--batch-size", type=int, default=16, help="pictures a step, over all processes (default 16)")
-    add("--lr", type=float, default=3e-4, help="peak learning rate (default 3e-4)")
-    add(
-        "--decay",
-        type=float,
-        default=0.2,
-        help="last fraction of the steps, where the rate falls to 0 (default 0.2)",
-    )
-    add(
-        "--min-snr",
-        type=float,
-        help="gamma of the min-SNR weights, by which noise levels are drawn, 5 in its paper "
-        "(default: all levels alike)",
-    )
-    add("--every", type=int, default=1000, help="steps between validations (default 1000)")
-    add("--seed", type=int, default=0)
+    add("--crop", type=int, help="side of the centred square to cut out (default: all of the shorter side)")
+    add("--size", type=int, help="side of the model's pictures (default %(default)s)")
+    add("--channels", type=int, nargs="+", help=f"of the levels, finest first (default {levels})")
+    add("--init", help="prior to start from: a shipped name, a folder, or a hub id (default: a new network)")
+    add("--steps", type=int, help="in all (default %(default)s)")
+    add("--batch-size", type=int, help="pictures a step, over all processes (default %(default)s)")
+    add("--lr", type=float, help="peak of the learning rate (default %(default)s)")
+    add("--decay", type=float, help="last fraction of the steps, where it falls to 0 (default %(default)s)")
+    add("--min-snr", type=float, help="gamma that noise levels are weighed by (default: all levels alike)")
+    add("--every", type=int, help="steps between validations (default %(default)s)")
+    add("--seed", type=int, help="of the weights and of every step (default %(default)s)")
     add("--compile", action="store_true", help="use torch.compile; on a CPU it needs a C++ compiler")
+    parser.set_defaults(**training.train.__kwdefaults__ or {})
 
 
 def settings(args: argparse.Namespace) -> Settings:
@@ -151,7 +119,9 @@ def run_restore(args: argparse.Namespace) -> None:
     print(
         f"{args.photo} centre-cropped and resized to {size} x {size}, degraded by {args.task} with sigma {args.sigma}"
     )
-    scores = [f"{metric.heading} {row[name]:.3f}" for name, metric in METRICS.items() if row[name] is not None]
+    scores = [
+        f"{metric.heading} {row[name]:.3f}" for name, metric in METRICS.items() if row[name] is not None
+    ]
     print(
         f"{args.out}: {METHODS[args.method].label}, {row['steps']} steps, {row['backprops']} of them back-propagated; "
         f"{', '.join(scores)}; {row['seconds']:.1f} s"
@@ -170,7 +140,7 @@ def run_evaluate(args: argparse.Namespace) -> None:
 
 def run_train(args: argparse.Namespace) -> None:
     """Train a prior and print its folder."""
-    own = training.train.__kwdefaults__
+    own = training.train.__kwdefaults__ or {}
     chosen = {name: value for name, value in vars(args).items() if name in own}
     print(training.train(args.images, args.out, **chosen))
 

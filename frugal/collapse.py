@@ -16,8 +16,8 @@ class Watch:
     """
 
     def __init__(self, count: int, switch: int | str) -> None:
-        self.finding = switch == "collapse"
-        self.k = torch.full((count,), 0 if self.finding else switch)
+        self.finding = isinstance(switch, str)
+        self.k = torch.full((count,), 0 if isinstance(switch, str) else switch)
         self.previous = None
 
     def see(self, k: int, x0_hat: torch.Tensor) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-_kept_alive = []  # operators vanish with the Library object that defined them
+_kept_alive: list[torch.library.Library] = []  # operators vanish with the Library object that defined them
 
 
-def mend_torchvision():
+def mend_torchvision() -> None:
     """Let a CUDA build of torchvision be imported beside a CPU-only torch; call before importing it.
 
     PyPI's torchvision is a CUDA build. Without the CUDA libraries its compiled operators do not
@@ -19,7 +19,7 @@ def mend_torchvision():
     operators do load, nothing is changed.
     """
     spec = importlib.util.find_spec("torchvision")
-    if spec is None or "torchvision" in sys.modules or _kept_alive:
+    if spec is None or spec.origin is None or "torchvision" in sys.modules or _kept_alive:
         return
     for extension in Path(spec.origin).parent.glob("_C*.so"):
         try:
@@ -31,7 +31,7 @@ def mend_torchvision():
             _kept_alive.append(library)
 
 
-def hush_tqdm():
+def hush_tqdm() -> None:
     """Import tqdm.auto without its warning that a notebook has no ipywidgets; text bars are wanted here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

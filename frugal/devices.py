@@ -8,13 +8,15 @@ from .checks import Refusal
 
 
 def choose(name: str | torch.device = "auto") -> torch.device:
-    """"auto" is the GPU where there is one, else the CPU. Raises Refusal for a device that torch does not know."""
+    """ "auto" is the GPU where there is one, else the CPU. Raises Refusal for a device that torch does not know."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.device(name)
     except RuntimeError:
-        raise Refusal(f"device: {name!r} is unknown; accepted are auto, cpu, cuda, cuda:0 and so on") from None
+        raise Refusal(
+            f"device: {name!r} is unknown; accepted are auto, cpu, cuda, cuda:0 and so on"
+        ) from None
 
 
 def describe(device: torch.device) -> str:

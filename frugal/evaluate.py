@@ -47,8 +47,14 @@ def evaluate(
     checked(pipe, task, methods, sigma, settings, limit, batch_size)
     checks.folder_of("out", out)
     meta = {
-        **{"crop": crop, "task": task, "sigma": sigma, **asdict(settings), "batch_size": batch_size},
-        **{"prior": str(prior), "prior_digest": pipe.digest(), "device": describe(state.device)},
+        "crop": crop,
+        "task": task,
+        "sigma": sigma,
+        **asdict(settings),
+        "batch_size": batch_size,
+        "prior": str(prior),
+        "prior_digest": pipe.digest(),
+        "device": describe(pipe.device),
         "code": provenance.code_digest(),
     }
     pictures = [(path.name, images.load(path, pipe.size, crop)) for path in images.find(folder)[:limit]]

@@ -18,7 +18,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise Refusal(f"out: {path} cannot be written ({reason}); free space or give another folder") from None
+        raise Refusal(
+            f"out: {path} cannot be written ({reason}); free space or give another folder"
+        ) from None
 
 
 @contextmanager

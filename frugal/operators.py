@@ -62,9 +62,11 @@ def make(
     if kind.takes is None:
         return kind.build(task, image_shape)
     own = mask if kind.takes == "mask" else kernel
-    if own is None and kind.default is None:
-        raise Refusal(f"{kind.takes}: {task} needs one; give an array that fits {image_shape[1:]} pixels")
-    return kind.build(task, image_shape, kind.default(image_shape) if own is None else own)
+    if own is None:
+        if kind.default is None:
+            raise Refusal(f"{kind.takes}: {task} needs one; give an array of shape {image_shape[1:]}")
+        own = kind.default(image_shape)
+    return kind.build(task, image_shape, own)
 
 
 def denoising(name: str, image_shape: Shape) -> LinearOperator:
@@ -180,7 +182,9 @@ def array(name: str, values: object) -> torch.Tensor:
     try:
         values = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError):
-        raise Refusal(f"{name}: a {type(values).__name__} is not accepted; give an array of numbers") from None
+        raise Refusal(
+            f"{name}: a {type(values).__name__} is not accepted; give an array of numbers"
+        ) from None
     if values.is_complex():
         raise Refusal(f"{name}: complex numbers are not accepted; give real ones")
     return values

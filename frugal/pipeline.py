@@ -53,9 +53,7 @@ class RestorationPipeline(DiffusionPipeline):
         """
         source = prior.locate(name)
         with prior.explained(name):
-            pipe = super().from_pretrained(
-                str(source), use_safetensors=True, dtype=torch.float32, **kwargs
-            )
+            pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         pipe.step_sizes = prior.step_sizes(source, pipe.unet)
         return pipe
 
@@ -127,7 +125,7 @@ class RestorationPipeline(DiffusionPipeline):
         def noise() -> torch.Tensor:
             return randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
 
-        with self.progress_bar(total=schedule.t) as bar:
+        with self.progress_bar(total=schedule.t) as bar:  # pyright: ignore
 
             def callback(k: int, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
                 if callback_on_step_end is not None:

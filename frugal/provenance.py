@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 import platform
 import subprocess
 from functools import cache
@@ -12,16 +13,29 @@ import diffusers
 import torch
 
 HERE = Path(__file__).parent
-SAMPLING = ("schedule", "measurement", "operators", "guidance", "samplers", "collapse", "pipeline", "restore", "metrics")
+SAMPLING = (
+    "schedule",
+    "measurement",
+    "operators",
+    "guidance",
+    "samplers",
+    "collapse",
+    "pipeline",
+    "restore",
+    "metrics",
+)
 
 
 def versions() -> dict[str, str | None]:
-    """{"commit", "frugal", "python", "torch", "diffusers"}; the commit is None outside a checkout of git."""
+    """{"commit", "frugal", "python", "torch", "diffusers"}.
+
+    The commit is git's; a copy without its history, in a container say, has it in the variable GIT_COMMIT.
+    """
     git = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
     try:
         commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        commit = None
+        commit = os.environ.get("GIT_COMMIT")
     try:
         own = version("frugal")
     except PackageNotFoundError:
@@ -51,7 +65,10 @@ def meaning(source: str) -> str:
     """The syntax tree of a source text without docstrings and annotations."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:]
         if isinstance(node, ast.FunctionDef):
             node.returns = None

@@ -58,7 +58,14 @@ def restore(
     restored = out.images.cpu()
     seconds = (time.perf_counter() - start) / len(x0)
     scores = quality(restored, x0)
-    shared = {"task": task, "method": method, "sigma": sigma, **asdict(done), "seconds": seconds, "nfe": out.nfe}
+    shared = {
+        "task": task,
+        "method": method,
+        "sigma": sigma,
+        **asdict(done),
+        "seconds": seconds,
+        "nfe": out.nfe,
+    }
     rows = [
         {
             "picture": images.digest(x),

@@ -47,7 +47,9 @@ def read(file: Path, meta: dict) -> list[dict]:
         raise Refusal(f"out: {file} exists but is not a results file; give another name")
     differing = [name for name, value in meta.items() if there.get(name) != value]
     if differing:
-        raise Refusal(f"out: {file} was made with another {', '.join(differing)}; give another name or delete it")
+        raise Refusal(
+            f"out: {file} was made with another {', '.join(differing)}; give another name or delete it"
+        )
     return rows
 
 

@@ -61,9 +61,7 @@ class Schedule:
         """k = t, t - 1, ..., 1."""
         return range(self.t, 0, -1)
 
-    def ancestral(
-        self, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor, z: torch.Tensor
-    ) -> torch.Tensor:
+    def ancestral(self, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """Eq. 0b (page notation; Ho et al. 2020): x' ~ p(x_{k-1} | x_k, x_0 = x0_hat), one reverse step.
 
         x_k, x0_hat and the standard normal z are (B, C, H, W). At k = 1 the variance is zero.

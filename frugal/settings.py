@@ -43,12 +43,18 @@ class Settings:
             checks.whole("switch", switch, 0, steps)
         if switch is None and "switch" in used:
             switch = steps // 2
-        k = switch if "switch" in used else 0 if "zeta" in used else steps
-        tuned = sizes.of(task, steps // 2 if k == "collapse" else k, steps)
-        given = {"zeta": self.zeta, "lam": self.lam}
+        tuned = sizes.of(task, self.tuned_at(used, switch, steps), steps)
+        given: dict[str, float | None] = {"zeta": self.zeta, "lam": self.lam}
         for name, value in given.items():
             if value is not None:
                 given[name] = checks.at_least_zero(name, value)
             elif name in used:
                 given[name] = tuned[name]
-        return replace(self, steps=steps, switch=switch, **given)
+        return replace(self, steps=steps, switch=switch, zeta=given["zeta"], lam=given["lam"])
+
+    @staticmethod
+    def tuned_at(parameters: tuple[str, ...], switch: int | str | None, steps: int) -> int:
+        """The k whose step sizes a method with these parameters takes; half of the steps for "collapse"."""
+        if "switch" in parameters:
+            return switch if isinstance(switch, int) else steps // 2
+        return 0 if "zeta" in parameters else steps

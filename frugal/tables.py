@@ -13,22 +13,24 @@ def markdown(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def summary(rows: list[dict]) -> str:
+def summary(rows: list[dict], seconds: bool = True) -> str:
     """Means of each method with 95 % intervals, then paired differences from DPS.
 
-    A metric that was not measured for every row is left out. ``seconds`` has no interval: the pictures of a
-    batch share their time. A last line says how many pictures have no partner, if any.
+    A metric that was not measured for every row is left out. The last column is the time, unless ``seconds``
+    is False; it has no interval, because the pictures of a batch share their time. A last line says how many
+    pictures have no partner, if any.
     """
     present = [m for m in METHODS if values(rows, m, "image")]
     measured = [key for key in METRICS if None not in [row[key] for row in rows]]
     lines = [["", *(METRICS[key].heading for key in measured), "seconds"]]
     for m in present:
-        seconds = f"{interval(values(rows, m, 'seconds'))[0]:.2f}"
-        lines.append([m, *(with_interval(interval(values(rows, m, key))) for key in measured), seconds])
+        time = f"{interval(values(rows, m, 'seconds'))[0]:.2f}"
+        lines.append([m, *(with_interval(interval(values(rows, m, key))) for key in measured), time])
     others = [m for m in present if m != "dps" and differences(rows, m, "dps", "seconds")]
     for m in others:
         gaps = [paired_interval(rows, m, "dps", key) for key in measured]
         lines.append([f"{m} - dps", *(with_interval(gap, sign="+") for gap in gaps), ""])
+    lines = lines if seconds else [line[:-1] for line in lines]
     widths = [max(map(len, cells)) for cells in zip(*lines)]
     lines.insert(1, ["-" * width for width in widths])
     text = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) + " |" for line in lines]

@@ -1,155 +1,43 @@
-"""The theory's collapse (frugal.regimes): every estimator against a Gaussian cloud, whose t_C is known.
+"""The poster's collapse heuristic: curves written by hand, and the rule while a sampler runs."""
 
-The poster's heuristic is held by test_pipeline.py and test_laboratory.py.
-"""
-
-import math
-from types import SimpleNamespace
-
-import numpy as np
-import pytest
 import torch
-from diffusers import DDPMScheduler
 
-from frugal import regimes
-from frugal.schedule import Schedule
-
-N, D, V = 1000, 3072, 0.25  # as many entries as a 32 x 32 RGB picture, with its usual variance
-T_C = regimes.cloud_collapse(N, D, V)
-SCHEDULE = Schedule.from_scheduler(DDPMScheduler(), 100)
+from frugal import collapse
 
 
-def cloud(seed=0, n=N, d=D):
-    """Draws that no version or machine changes."""
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal((n, d)).astype("float32")) * V**0.5
+def test_k_from_a_stored_curve():
+    curve = torch.tensor([[5.0, 30, 5], [25, 5, 5], [10, 5, 5], [30, 40, 5]])  # t = 5, guesses at k = 5..1
+    assert collapse.switch_from_curve(curve).tolist() == [2, 3, 0]
+    assert collapse.settled_from_curve(curve).tolist() == [0, 0, 0]
+    assert collapse.settled_from_curve(torch.tensor([[25.0], [5], [20], [30]])).tolist() == [1]
 
 
-def forward(points, t, draws, seed=1):
-    stream = np.random.RandomState(seed)
-    own = torch.from_numpy(stream.randint(len(points), size=draws))
-    z = torch.from_numpy(stream.standard_normal((draws, points.shape[1])).astype("float32"))
-    return own, math.exp(-t) * points[own] + (-math.expm1(-2 * t)) ** 0.5 * z
+def guesses_of_five_steps():
+    """Guesses at k = 5, ..., 1 of three pictures, and by how many dB consecutive ones agree."""
+    agreement = torch.tensor([[5.0, 30, 5], [25, 5, 5], [10, 5, 5], [30, 40, 5]])
+    moves = 2 * 10 ** (-agreement / 20)  # the peak is 2
+    values = torch.cat([torch.zeros(1, 3), moves.cumsum(0)])
+    return values[..., None, None, None].expand(-1, -1, 3, 4, 4), agreement
 
 
-@pytest.fixture(scope="module")
-def seen():
-    points, levels = cloud(), torch.linspace(T_C - 0.4, T_C + 0.4, 9, dtype=torch.float64)
-    f, phi = [], []
-    for t in levels.tolist():
-        own, x_t = forward(points, t, 400)
-        log_w = regimes.log_weights(x_t, points, t)
-        f.append(regimes.excess_entropy(log_w, own, D))
-        phi.append(regimes.clones_agree(log_w))
-    return SimpleNamespace(points=points, levels=levels, f=torch.stack(f), phi=torch.stack(phi))
+def test_the_curve_is_the_psnr_of_consecutive_guesses():
+    guesses, agreement = guesses_of_five_steps()
+    assert torch.allclose(collapse.consecutive_psnr(list(guesses)), agreement, atol=1e-4)
 
 
-def test_excess_entropy_of_the_points_vanishes_at_the_analytic_time(seen):
-    assert abs(regimes.crossing(seen.levels, seen.f) / T_C - 1) < 0.05
+def test_the_watch_finds_the_k_of_the_stored_curve():
+    """Guess by guess, and each k as soon as it can be known: when k steps remain."""
+    guesses, _ = guesses_of_five_steps()
+    watch, found = collapse.Watch(3, "collapse"), []
+    for k, x0_hat in zip((5, 4, 3, 2, 1), guesses):
+        watch.see(k, x0_hat)
+        found.append(watch.k.tolist())
+    assert found == [[0, 0, 0], [0, 3, 0], [2, 3, 0], [2, 3, 0], [2, 3, 0]]
+    assert found[-1] == collapse.switch_from_curve(collapse.consecutive_psnr(list(guesses))).tolist()
 
 
-def test_draws_at_all_levels_find_the_analytic_time_too(seen):
-    own, log_w = regimes.observe(seen.points, seen.levels, 200, torch.Generator().manual_seed(0))
-    assert (log_w[0].argmax(1) == own).double().mean() > 0.95  # well after the collapse
-    f = torch.stack([regimes.excess_entropy(w, own, D) for w in log_w])
-    assert abs(regimes.crossing(seen.levels, f) / T_C - 1) < 0.05
-
-
-def test_half_of_the_clones_agree_at_the_analytic_time(seen):
-    assert abs(regimes.crossing(seen.levels, 0.5 - seen.phi) / T_C - 1) < 0.05
-
-
-def test_nearest_point_changes_for_the_last_time_at_the_analytic_time(seen):
-    generator = torch.Generator().manual_seed(0)
-    start = torch.randn(100, D, generator=generator)
-    nearest, guesses = regimes.reverse(seen.points, SCHEDULE, 100, start, generator)
-    assert nearest.shape == (100, 100) and len(guesses) == 100
-    t = regimes.times(SCHEDULE)[regimes.last_change(nearest)]
-    assert abs(t.mean() / T_C - 1) < 0.05
-    assert (guesses[-1] - seen.points[nearest[-1]]).abs().max() < 1e-3
-
-
-def test_information_from_the_denoisers_error_reaches_ln_N_at_the_analytic_time():
-    t = torch.linspace(5, 0.5, 40, dtype=torch.float64)
-    snr = 1 / torch.expm1(2 * t)
-    found = regimes.information(snr, D * V / (1 + V * snr))
-    exact = regimes.cloud_information(t, D, V)
-    assert ((found / exact - 1).abs() < 0.01).all()
-    t_C = regimes.crossing(t.flip(0), (math.log(N) - found).flip(0))
-    assert abs(t_C / T_C - 1) < 0.05
-
-
-def test_analytic_time_is_where_the_information_is_ln_N():
-    for n, d, v in ((10, 2, 0.5), (1000, 64, 1.0), (10**6, 12288, 0.2)):
-        t = torch.tensor(regimes.cloud_collapse(n, d, v), dtype=torch.float64)
-        assert regimes.cloud_information(t, d, v).item() == pytest.approx(math.log(n))
-    with pytest.raises(ValueError, match="^N, d, v: 1, "):
-        regimes.cloud_collapse(1, 64, 1.0)
-
-
-def test_information_with_a_measurement_is_that_of_one_gaussian_channel():
-    """Against ln det of the covariances, for 3 entries of which 2 are measured."""
-    t, v, sigma = 0.7, 0.3, 0.4
-    precision = torch.full((3,), 1 / math.expm1(2 * t))
-    precision[:2] += sigma**-2
-    found = regimes.cloud_information(torch.tensor(t), 3, v, measured=2, sigma=sigma)
-    assert found.item() == pytest.approx(0.5 * torch.log1p(v * precision).sum().item(), rel=1e-5)
-
-
-def test_excess_entropy_by_hand():
-    log_w = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]]).log()
-    expected = (math.log(0.5 / 0.5) + math.log(0.7 / 0.3)) / 2 + math.log(3 / 2)
-    found = regimes.excess_entropy(log_w, torch.tensor([0, 2]), 4)
-    assert found.item() == pytest.approx(expected / 4, rel=1e-5)
-    assert regimes.clones_agree(log_w).item() == pytest.approx((0.38 + 0.46) / 2)
-
-
-def test_weights_are_bayes_rule():
-    points, t = cloud(n=5, d=3), 0.3
-    _, x_t = forward(points, t, 4)
-    channel = torch.distributions.Normal(math.exp(-t) * points, (1 - math.exp(-2 * t)) ** 0.5)
-    expected = channel.log_prob(x_t[:, None]).sum(-1).log_softmax(1)
-    assert torch.allclose(regimes.log_weights(x_t, points, t), expected, atol=1e-5)
-
-
-FINE = Schedule.from_scheduler(DDPMScheduler(), 500)  # 100 steps lose some of the noise, and of the movement
-
-
-def test_clones_that_are_walked_back_agree_as_often_as_the_formula_says():
-    points, k, pairs = cloud(n=40, d=48), 150, 1000
-    t = regimes.times(FINE)[k].item()
-    _, x_t = forward(points, t, pairs)
-    expected = regimes.clones_agree(regimes.log_weights(x_t, points, t))
-    assert 0.2 < expected < 0.8
-    nearest, _ = regimes.reverse(points, FINE, k, x_t.repeat(2, 1), torch.Generator().manual_seed(2))
-    one, other = nearest[-1].chunk(2)
-    assert abs((one == other).double().mean() - expected) < 3 * (0.25 / pairs) ** 0.5
-
-
-def test_guesses_of_the_empirical_score_move_by_what_their_error_shrinks():
-    points, generator = cloud(n=40, d=48), torch.Generator().manual_seed(3)
-    _, guesses = regimes.reverse(points, FINE, 500, torch.randn(2000, 48, generator=generator), generator)
-    moved = sum((b - a).square().mean() for a, b in zip(guesses, guesses[1:]))
-    assert abs(moved / (points - points.mean(0)).square().mean() - 1) < 0.05
-
-
-def test_speciation_of_two_clouds():
-    m, points = 0.5, cloud()
-    points = points + m * torch.where(torch.arange(N) % 2 == 0, 1.0, -1.0)[:, None]
-    assert regimes.speciation(points) == pytest.approx(0.5 * math.log(D * m**2 + V), rel=0.05)
-
-
-def test_last_change_and_crossing_by_hand():
-    nearest = torch.tensor([[4, 4], [7, 4], [4, 4], [4, 4]])  # at k = 4, 3, 2, 1
-    assert regimes.last_change(nearest).tolist() == [2, 4]
-    t = torch.tensor([1.0, 2.0, 3.0])
-    assert regimes.crossing(t, torch.tensor([-1.0, 3.0, -1.0])) == pytest.approx(1.25)
-    assert regimes.crossing(t, torch.tensor([-3.0, -2.0, -1.0])) == math.inf
-    with pytest.raises(ValueError, match="^curve: is above 0 already at t = 1;"):
-        regimes.crossing(t, torch.tensor([1.0, 2.0, 3.0]))
-
-
-def test_time_and_steps_are_one_axis():
-    t = regimes.times(SCHEDULE)
-    assert t[0] == 0 and t[60].item() == pytest.approx(-0.5 * math.log(SCHEDULE.alpha_bar[60]))
-    assert regimes.steps_left(t[60].item(), SCHEDULE) == pytest.approx(60)
-    assert regimes.steps_left(math.inf, SCHEDULE) == 100
+def test_a_watch_with_a_given_switch_looks_at_no_guess():
+    watch = collapse.Watch(2, 7)
+    for k in (3, 2):
+        watch.see(k, torch.zeros(2, 3, 4, 4))
+        assert watch.k.tolist() == [7, 7]

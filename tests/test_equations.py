@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy import stats
 
-from frugal import evaluate, regimes
-from frugal.exact import GaussianMixture
+from frugal.laboratory import GaussianMixture, transitions
+from frugal.statistics import paired_interval
 
 
 def test_eq_7m_is_bayes_rule_given_the_measurement():
@@ -18,7 +18,7 @@ def test_eq_7m_is_bayes_rule_given_the_measurement():
     t, sigma = 0.3, 0.7
     x_t = math.exp(-t) * points[2] + 0.5
     likelihood = -(y - points @ A.T).square().sum(1) / (2 * sigma**2)
-    weights = (regimes.log_weights(x_t[None], points, t)[0] + likelihood).softmax(0)
+    weights = (transitions.log_weights(x_t[None], points, t)[0] + likelihood).softmax(0)
     given = GaussianMixture.empirical(points).given_noisy(x_t, torch.tensor(math.exp(-2 * t)).double())
     assert torch.allclose(weights, given.posterior(y, A, sigma).weights, atol=1e-6)
 
@@ -29,5 +29,5 @@ def test_eq_10a_is_students_paired_interval():
         {"image": i, "method": m, "psnr": v} for m, numbers in values.items() for i, v in enumerate(numbers)
     ]
     expected = stats.ttest_rel(values["hybrid"], values["dps"]).confidence_interval(0.95)
-    mean, low, high = evaluate.paired_interval(rows, "hybrid", "dps", "psnr")
+    mean, low, high = paired_interval(rows, "hybrid", "dps", "psnr")
     assert mean == pytest.approx(0.275) and (low, high) == pytest.approx(tuple(expected))

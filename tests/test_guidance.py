@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from frugal import guidance, operators
+from frugal import Measurement, guidance, operators
 
 SHAPE = (3, 16, 16)
 
@@ -17,9 +17,8 @@ def drawn(*shape, seed=0):
 def test_eq5_dense_equals_eq6_by_svd(task, sigma, alpha_bar):
     A = operators.make(task, SHAPE)
     x_k, y = drawn(2, *SHAPE), drawn(2, *A.measurement_shape, seed=1)
-    difference = guidance.dmps_score(x_k, y, A, sigma, alpha_bar) - guidance.dmps_score_dense(
-        x_k, y, A, sigma, alpha_bar
-    )
+    m = Measurement(y, A, sigma)
+    difference = guidance.dmps_score(x_k, m, alpha_bar) - guidance.dmps_score_dense(x_k, m, alpha_bar)
     assert difference.abs().max() < 1e-10
 
 
@@ -32,13 +31,13 @@ def test_eq5_is_the_score_of_the_gaussian_it_stands_for(task):
     covariance = sigma**2 * torch.eye(len(M), dtype=M.dtype) + (1 - alpha_bar) / alpha_bar * M @ M.T
     density = torch.distributions.MultivariateNormal(M @ x_k.flatten() / alpha_bar**0.5, covariance)
     (score,) = torch.autograd.grad(density.log_prob(y.flatten()), x_k)
-    assert (guidance.dmps_score(x_k.detach(), y, A, sigma, alpha_bar) - score).abs().max() < 1e-9
+    assert (guidance.dmps_score(x_k.detach(), Measurement(y, A, sigma), alpha_bar) - score).abs().max() < 1e-9
 
 
 def test_eq6_without_noise_is_finite_where_the_operator_is_blind():
     A = operators.make("deblur", SHAPE, kernel=torch.ones(1, 2))
     x_k = drawn(1, *SHAPE)
-    assert guidance.dmps_score(x_k, A(x_k), A, 0.0, 0.5).isfinite().all()
+    assert guidance.dmps_score(x_k, A.measure(x_k, 0.0), 0.5).isfinite().all()
 
 
 def test_eq3_against_finite_differences():
@@ -46,7 +45,7 @@ def test_eq3_against_finite_differences():
     guess = lambda x: torch.tanh(x.roll(1, -1)) + 0.3 * x**2
     x_k, y, d = drawn(1, *SHAPE), drawn(1, *A.measurement_shape, seed=1), drawn(1, *SHAPE, seed=2)
     variable = x_k.clone().requires_grad_()
-    score = guidance.dps_score(variable, guess(variable), y, A, sigma)
+    score = guidance.dps_score(variable, guess(variable), Measurement(y, A, sigma))
     log_likelihood = lambda x: -(y - A(guess(x))).square().sum() / (2 * sigma**2)
     h = 1e-5
     slope = (log_likelihood(x_k + h * d) - log_likelihood(x_k - h * d)) / (2 * h)
@@ -56,9 +55,9 @@ def test_eq3_against_finite_differences():
 def test_the_norm_of_eq3_is_taken_picture_by_picture():
     A = operators.make("sr4", SHAPE)
     x_k, y = drawn(3, *SHAPE), drawn(3, *A.measurement_shape, seed=1)
-    variable = x_k.clone().requires_grad_()
-    together, _ = guidance.residual_gradient(variable, variable.sin(), y, A)
+    m, variable = Measurement(y, A, 0.1), x_k.clone().requires_grad_()
+    together, _ = guidance.residual_gradient(variable, variable.sin(), m)
     for b in range(3):
         alone = x_k[b : b + 1].clone().requires_grad_()
-        gradient, _ = guidance.residual_gradient(alone, alone.sin(), y[b : b + 1], A)
+        gradient, _ = guidance.residual_gradient(alone, alone.sin(), m[b : b + 1])
         assert (together[b : b + 1] - gradient).abs().max() < 1e-12

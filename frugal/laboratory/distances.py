@@ -1,9 +1,14 @@
-"""How far restorations are from draws of the exact posterior, and guesses from their pictures."""
+"""How far restorations are from draws of the exact posterior, and a denoiser's guesses from their pictures."""
 
 import torch
 
+from ..schedule import Schedule
+from .mixtures import Mixture
 
-def denoising_errors(prior, schedule, count, generator=None):
+
+def denoising_errors(
+    prior: Mixture, schedule: Schedule, count: int, generator: torch.Generator | None = None
+) -> torch.Tensor:
     """||x_0 - E[x_0 | x_k]||^2 at k = 1, ..., t for ``count`` draws x_0 of a prior; (t, count).
 
     Their mean at k is the trace of Cov[x_0 | x_k], on average over x_k.
@@ -14,7 +19,9 @@ def denoising_errors(prior, schedule, count, generator=None):
     return torch.stack([(guess - x0).square().sum(1) for guess in guesses])
 
 
-def sliced_wasserstein(x, exact, generator=None, projections=128):
+def sliced_wasserstein(
+    x: torch.Tensor, exact: torch.Tensor, generator: torch.Generator | None = None, projections: int = 128
+) -> torch.Tensor:
     """Distance of the law of x from that of ``exact``, in the units of one entry; (B,).
 
     x (B, count, n), exact (B, a multiple of count, n): draws of both. They are projected on random unit
@@ -27,13 +34,13 @@ def sliced_wasserstein(x, exact, generator=None, projections=128):
     return (ours - theirs).square().mean((1, 2, 3)).sqrt()
 
 
-def energy_distance(x, exact):
+def energy_distance(x: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
     """2 E||X - Y|| - E||X - X'|| - E||Y - Y'||, over sqrt(n): 0 for equal laws, else positive; (B,).
 
     x (B, count, n) and exact (B, more, n): draws of X and of Y, 2 or more (Szekely and Rizzo 2013). On
     average over draws it is right for any number of them, so it does not favour draws that vary too little.
     """
-    apart = lambda a, b, pairs: torch.cdist(a, b).sum((1, 2)) / pairs
+    mean_distance = lambda a, b, pairs: torch.cdist(a, b).sum((1, 2)) / pairs
     p, q, n = x.shape[1], exact.shape[1], x.shape[2]
-    within = apart(x, x, p * (p - 1)) + apart(exact, exact, q * (q - 1))
-    return (2 * apart(x, exact, p * q) - within) / n**0.5
+    within = mean_distance(x, x, p * (p - 1)) + mean_distance(exact, exact, q * (q - 1))
+    return (2 * mean_distance(x, exact, p * q) - within) / n**0.5

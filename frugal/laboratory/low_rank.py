@@ -1,24 +1,25 @@
 """Mixtures of Gaussians whose covariances are a few axes and a floor: exact denoisers for whole pictures."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 
 from .. import checks, operators
 from ..checks import Refusal
 from ..measurement import LinearOperator
-from .mixtures import GaussianMixture, along, check_measurement, check_parts
+from .mixtures import Mixture, Triple, along, check_measurement, check_parts
 
 
 @dataclass(frozen=True)
-class LowRankMixture:
+class LowRankMixture(Mixture):
     """p(x) = sum_j weights[j] N(x; means[j], factors[j] factors[j]^T + D) over vectors of n entries.
 
     weights (J,) that sum to 1, means (J, n), factors (J, n, r) with r well below n, float64. D = floor I;
     in a posterior, where A has measured, D has the variances ``seen`` along the right singular vectors
-    of A. Nothing of n x n numbers is ever made. The methods are ``GaussianMixture``'s, without
-    ``covariance``, and A is a LinearOperator everywhere.
+    of A. Nothing of n x n numbers is ever made. A is a LinearOperator everywhere.
     Raises Refusal when there is no component, the shapes do not fit, the weights are no
     probabilities, or the floor is negative.
     """
@@ -29,22 +30,23 @@ class LowRankMixture:
     floor: float
     A: LinearOperator | None = None
     seen: torch.Tensor | None = None
+    # The eigenvalues of D: the first belongs to all directions that no measurement has seen.
+    spectrum: torch.Tensor = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_parts(self.weights, self.means, "factors", self.factors, self.factors.shape[-1:])
         checks.at_least_zero("floor", self.floor)
-        seen = self.means.new_zeros(0) if self.A is None else self.seen
-        # The eigenvalues of D: the first belongs to all directions that no measurement has seen.
+        seen = self.means.new_zeros(0) if self.seen is None else self.seen
         object.__setattr__(self, "spectrum", torch.cat([seen.new_tensor([self.floor]), seen]))
 
     @classmethod
-    def empirical(cls, points):
+    def empirical(cls, points: torch.Tensor) -> Self:
         """The measure of N given points (N, n): equal weights, no factors and no floor."""
         N, n = points.shape
         return cls(torch.full((N,), 1 / N, dtype=points.dtype), points, points.new_zeros(N, n, 0), 0.0)
 
     @classmethod
-    def fit(cls, points, components, rank, floor, seed=0):
+    def fit(cls, points: torch.Tensor, components: int, rank: int, floor: float, seed: int = 0) -> Self:
         """Points (N, n) in clusters by scikit-learn's k-means, in each a probabilistic PCA (extra ``book``).
 
         Tipping and Bishop (1999): ``rank`` principal axes, their variances less the ``floor`` that every
@@ -53,12 +55,17 @@ class LowRankMixture:
         from sklearn.cluster import KMeans
         from sklearn.decomposition import PCA
 
-        labels = KMeans(components, n_init=10, random_state=seed).fit_predict(points.numpy())
+        kmeans = KMeans(components, n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
+        labels = kmeans.fit_predict(points.numpy())
         clusters = [points[labels == j].numpy() for j in range(components)]
-        if min(map(len, clusters)) <= rank:
-            raise Refusal(f"rank: {rank} is too much for a cluster of {min(map(len, clusters))} points")
+        smallest = min(map(len, clusters))
+        if smallest <= rank:
+            raise Refusal(f"rank: {rank} is too much for a cluster of {smallest} points")
         fitted = [PCA(rank, svd_solver="full").fit(cluster) for cluster in clusters]
-        stack = lambda arrays: torch.stack([torch.from_numpy(a).to(points) for a in arrays])
+
+        def stack(arrays: Iterable[Any]) -> torch.Tensor:
+            return torch.stack([torch.from_numpy(array).to(points) for array in arrays])
+
         axes, variances = stack(f.components_ for f in fitted), stack(f.explained_variance_ for f in fitted)
         return cls(
             torch.tensor([len(cluster) / len(points) for cluster in clusters], dtype=points.dtype),
@@ -67,35 +74,31 @@ class LowRankMixture:
             floor,
         )
 
-    mean = GaussianMixture.mean
-    log_joint = GaussianMixture.log_joint
-    likelihood_score = GaussianMixture.likelihood_score
-
-    def total_variance(self):
+    def total_variance(self) -> torch.Tensor:
         """E ||x - E[x]||^2, the trace of the covariance."""
         between = (self.means - self.mean()).square().sum(1)
         return self.weights @ (between + self.factors.square().sum((1, 2))) + self.trace(self.spectrum)
 
-    def apply(self, values, x):
-        """The matrix with D's eigenvectors and the eigenvalues ``values``, times x (B, n)."""
+    def apply(self, eigenvalues: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The matrix with D's eigenvectors and other ``eigenvalues``, in the order of ``spectrum``, times x (B, n)."""
         if self.A is None:
-            return values * x
+            return eigenvalues * x
         c = self.A.Vt(x.reshape(-1, *self.A.image_shape))
-        return values[0] * x + self.A.V((values[1:] - values[0]) * c).flatten(1)
+        return eigenvalues[0] * x + self.A.V((eigenvalues[1:] - eigenvalues[0]) * c).flatten(1)
 
-    def trace(self, values):
+    def trace(self, eigenvalues: torch.Tensor) -> torch.Tensor:
         """Trace of that matrix."""
-        return values[1:].sum() + (self.means.shape[1] - len(values) + 1) * values[0]
+        return eigenvalues[1:].sum() + (self.means.shape[1] - len(eigenvalues) + 1) * eigenvalues[0]
 
-    def sample(self, count, generator=None):
+    def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Independent draws, (count, n)."""
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
-        J, n, r = self.factors.shape
+        _, n, r = self.factors.shape
         u, z = (torch.randn(count, m, generator=generator, dtype=self.means.dtype) for m in (r, n))
         rest = self.apply(self.spectrum.sqrt(), z)
         return self.means[component] + along(self.factors, component, u) + rest
 
-    def denoise(self, x_k, alpha_bar):
+    def denoise(self, x_k: torch.Tensor, alpha_bar: float) -> torch.Tensor:
         """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
         u, _, log_joint = self.explain(x_k, alpha_bar)
         p = log_joint.softmax(1)
@@ -103,28 +106,30 @@ class LowRankMixture:
         gain = alpha_bar**0.5 * self.spectrum / (alpha_bar * self.spectrum + 1 - alpha_bar)
         return low + self.apply(gain, x_k - alpha_bar**0.5 * low)
 
-    def explain(self, x_k, alpha_bar):
+    def explain(self, x_k: torch.Tensor, alpha_bar: float) -> Triple:
         """``latent`` of x_k, of which D and the noise make the variance around each component's plane."""
-        values = alpha_bar * self.spectrum + 1 - alpha_bar
-        whiten = lambda x: self.apply(values**-0.5, x)
+        variances = alpha_bar * self.spectrum + 1 - alpha_bar
+        whiten = lambda x: self.apply(variances**-0.5, x)
         F = alpha_bar**0.5 * columns(whiten, self.factors)
         u, L, log_joint = latent(whiten(x_k), alpha_bar**0.5 * whiten(self.means), F, self.weights)
-        return u, L, log_joint - 0.5 * self.trace(values.log())
+        return u, L, log_joint - 0.5 * self.trace(variances.log())
 
-    def given_noisy(self, x_k, alpha_bar):
+    def given_noisy(self, x_k: torch.Tensor, alpha_bar: float) -> Self:
         """p(x_0 | x_k), a mixture: x_k (n,) is a measurement of x_0 too. Its mean is ``denoise``'s."""
         identity = operators.make("denoise", (1, 1, len(x_k)))
         return self.posterior(x_k / alpha_bar**0.5, identity, ((1 - alpha_bar) / alpha_bar) ** 0.5)
 
-    def posterior(self, y, A, sigma):
+    def posterior(self, y: torch.Tensor, A: LinearOperator | torch.Tensor, sigma: float) -> Self:
         """p(x | y) for y = A x + sigma n, itself such a mixture: one y, and A a LinearOperator.
 
         x = means[j] + factors[j] u + D^(1/2) z. First u given y, with D's noise counted to y's (Woodbury's
         identity); then the rest of x given y and u. Raises Refusal unless sigma > 0, for an A or a y of
-        another size, and for a mixture that is a posterior already.
+        another size, for a matrix, and for a mixture that is a posterior already.
         """
         if self.A is not None:
             raise Refusal("mixture: is a posterior already; measure the prior")
+        if isinstance(A, torch.Tensor):
+            raise Refusal("A: a matrix is not accepted; give a LinearOperator")
         n = self.means.shape[1]
         check_measurement(y, (math.prod(A.measurement_shape), math.prod(A.image_shape)), n, sigma)
         s, y = A.singular_values, A.Ut(y.reshape(1, *A.measurement_shape).to(self.means))
@@ -136,7 +141,7 @@ class LowRankMixture:
         u, L, log_joint = latent(y / variance**0.5, whiten(self.means), F, self.weights)
         low = self.means + torch.einsum("jnr,jr->jn", self.factors, u[0])
         left = columns(lambda x: x - rest(A_x(x)), self.factors)
-        return LowRankMixture(
+        return type(self)(
             log_joint[0].softmax(0),
             low + rest(y - A_x(low)),
             torch.linalg.solve_triangular(L.mT, left, upper=True, left=False),
@@ -146,7 +151,7 @@ class LowRankMixture:
         )
 
 
-def columns(function, matrices):
+def columns(function: Callable[[torch.Tensor], torch.Tensor], matrices: torch.Tensor) -> torch.Tensor:
     """``function`` of (B, n) on every column of matrices (J, n, r); (J, m, r)."""
     J, n, r = matrices.shape
     if r == 0:  # not every operator takes an empty batch
@@ -155,8 +160,8 @@ def columns(function, matrices):
     return image.reshape(J, r, image.shape[1]).mT
 
 
-def latent(z, M, F, weights):
-    """z ~ N(M[j] + F[j] u, I) with u ~ N(0, I) and probability weights[j]: what z tells of j and u.
+def latent(z: torch.Tensor, M: torch.Tensor, F: torch.Tensor, weights: torch.Tensor) -> Triple:
+    """z ~ N(M[j] + F[j] u, I) with u ~ N(0, I) and probability weights[j]: what z says about j and u.
 
     z (B, m), M (J, m), F (J, m, r). Returns E[u | z, j] (B, J, r), the lower Cholesky factors (J, r, r)
     of the precisions of u given z and j, and log p(z, j) (B, J).

@@ -1,18 +1,87 @@
-"""Mixture-of-Gaussians priors with full covariances, whose denoiser and posterior are known exactly.
+"""Mixtures of Gaussians: priors whose denoiser, posterior and likelihood score are known exactly.
 
-For up to about a hundred entries; ``low_rank.LowRankMixture`` is for whole pictures.
+``Mixture`` is what they all can do. ``GaussianMixture`` has full covariances, for up to about a hundred
+entries; ``low_rank.LowRankMixture`` is for whole pictures.
 """
 
 import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 
 from ..checks import Refusal
+from ..measurement import LinearOperator
+
+Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class Mixture(ABC):
+    """p(x) = sum_j weights[j] N(x; means[j], C_j) over vectors of n entries.
+
+    weights (J,) and means (J, n), float64. How the covariances C_j are held is the subclass's own.
+    """
+
+    weights: torch.Tensor
+    means: torch.Tensor
+
+    def mean(self) -> torch.Tensor:
+        """E[x], (n,)."""
+        return self.weights @ self.means
+
+    @abstractmethod
+    def total_variance(self) -> torch.Tensor:
+        """E ||x - E[x]||^2, the trace of the covariance."""
+
+    @abstractmethod
+    def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Independent draws, (count, n)."""
+
+    @abstractmethod
+    def denoise(self, x_k: torch.Tensor, alpha_bar: float) -> torch.Tensor:
+        """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
+
+    @abstractmethod
+    def explain(self, x_k: torch.Tensor, alpha_bar: float) -> Triple:
+        """Two parts of ``denoise``, which differ between the classes, and ``log_joint``."""
+
+    def log_joint(self, x_k: torch.Tensor, alpha_bar: float) -> torch.Tensor:
+        """log p(x_k, component j), (B, n) -> (B, J): the softmax is p(j | x_k), the logsumexp log p(x_k)."""
+        return self.explain(x_k, alpha_bar)[-1]
+
+    @abstractmethod
+    def posterior(self, y: torch.Tensor, A: LinearOperator | torch.Tensor, sigma: float) -> Self:
+        """p(x | y) for one y = A x + sigma n, itself a mixture. Raises Refusal for what does not fit."""
+
+    def likelihood_score(
+        self,
+        x_k: torch.Tensor,
+        y: torch.Tensor,
+        A: LinearOperator | torch.Tensor,
+        sigma: float,
+        alpha_bar: float,
+    ) -> torch.Tensor:
+        """grad log p(y | x_k), the last term of Eq. 2, exact (Eq. 12a): x_k (B, n) under one y -> (B, n).
+
+        Arguments and errors are ``posterior``'s; Refusal, too, unless 0 < alpha_bar < 1.
+        """
+        return exact_score(self, self.posterior(y, A, sigma), x_k, alpha_bar)
+
+
+def exact_score(prior: Mixture, posterior: Mixture, x_k: torch.Tensor, alpha_bar: float) -> torch.Tensor:
+    """Eq. 12a: Eq. 2 solved for its last term, where E[x_0 | x_k, y] is the denoiser of p(x_0 | y).
+
+    x_k (B, n) -> (B, n). Raises Refusal unless 0 < alpha_bar < 1.
+    """
+    if not 0 < alpha_bar < 1:
+        raise Refusal(f"alpha_bar: {alpha_bar!r} is not accepted; give a number between 0 and 1")
+    moved = posterior.denoise(x_k, alpha_bar) - prior.denoise(x_k, alpha_bar)
+    return alpha_bar**0.5 / (1 - alpha_bar) * moved
 
 
 @dataclass(frozen=True)
-class GaussianMixture:
+class GaussianMixture(Mixture):
     """p(x) = sum_j weights[j] N(x; means[j], covariances[j]) over vectors of n entries.
 
     weights (J,) that sum to 1, means (J, n), covariances (J, n, n), float64. A diagonal covariance is
@@ -24,8 +93,10 @@ class GaussianMixture:
     weights: torch.Tensor
     means: torch.Tensor
     covariances: torch.Tensor
+    eigenvalues: torch.Tensor = field(init=False, repr=False, compare=False)  # of the covariances, (J, n)
+    eigenvectors: torch.Tensor = field(init=False, repr=False, compare=False)  # their columns, (J, n, n)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_parts(self.weights, self.means, "covariances", self.covariances, self.means.shape[-1:])
         eigenvalues, eigenvectors = torch.linalg.eigh(self.covariances)
         symmetric = torch.allclose(self.covariances, self.covariances.mT)
@@ -35,13 +106,13 @@ class GaussianMixture:
         object.__setattr__(self, "eigenvectors", eigenvectors)
 
     @classmethod
-    def empirical(cls, points):
+    def empirical(cls, points: torch.Tensor) -> Self:
         """The measure of N given points (N, n): equal weights, and covariances of zero."""
         N, n = points.shape
         return cls(torch.full((N,), 1 / N, dtype=points.dtype), points, points.new_zeros(N, n, n))
 
     @classmethod
-    def fit(cls, points, components, floor, seed=0):
+    def fit(cls, points: torch.Tensor, components: int, floor: float, seed: int = 0) -> Self:
         """Fitted to points (N, n) by scikit-learn's expectation maximisation (the extra ``book`` has it).
 
         ``floor`` is added to every variance; without it, pixels that never change have none.
@@ -54,40 +125,32 @@ class GaussianMixture:
             torch.tensor(fitted.weights_), torch.tensor(fitted.means_), (covariances + covariances.mT) / 2
         )
 
-    def mean(self):
-        """E[x], (n,)."""
-        return self.weights @ self.means
-
-    def covariance(self):
+    def covariance(self) -> torch.Tensor:
         """Cov[x], (n, n)."""
         centred = self.means - self.mean()
         return torch.einsum("j,jab->ab", self.weights, self.covariances) + centred.T @ (
             self.weights[:, None] * centred
         )
 
-    def total_variance(self):
+    def total_variance(self) -> torch.Tensor:
         """E ||x - E[x]||^2, the trace of the covariance."""
         return self.covariance().trace()
 
-    def sample(self, count, generator=None):
+    def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Independent draws, (count, n)."""
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         z = torch.randn(count, self.means.shape[1], generator=generator, dtype=self.means.dtype)
         roots = self.eigenvectors * self.eigenvalues.sqrt()[:, None, :]
         return self.means[component] + along(roots, component, z)
 
-    def denoise(self, x_k, alpha_bar):
+    def denoise(self, x_k: torch.Tensor, alpha_bar: float) -> torch.Tensor:
         """E[x_0 | x_k] for x_k = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps; (B, n) -> (B, n)."""
         variance, offset, log_joint = self.explain(x_k, alpha_bar)
         p = log_joint.softmax(1)
         shrunk = p[..., None] * (alpha_bar**0.5 * self.eigenvalues / variance) * offset
         return p @ self.means + shrunk.flatten(1) @ self.eigenvectors.mT.flatten(0, 1)
 
-    def log_joint(self, x_k, alpha_bar):
-        """log p(x_k, component j), (B, n) -> (B, J): the softmax is p(j | x_k), the logsumexp log p(x_k)."""
-        return self.explain(x_k, alpha_bar)[-1]
-
-    def explain(self, x_k, alpha_bar):
+    def explain(self, x_k: torch.Tensor, alpha_bar: float) -> Triple:
         """Variances (J, n) and offsets (B, J, n) of x_k along each component's axes, and ``log_joint``."""
         variance = alpha_bar * self.eigenvalues + 1 - alpha_bar
         rows = self.eigenvectors.mT
@@ -96,12 +159,12 @@ class GaussianMixture:
         log_density = -0.5 * (offset**2 / variance + (2 * math.pi * variance).log()).sum(-1)
         return variance, offset, self.weights.log() + log_density
 
-    def given_noisy(self, x_k, alpha_bar):
+    def given_noisy(self, x_k: torch.Tensor, alpha_bar: float) -> Self:
         """p(x_0 | x_k), a mixture: x_k (n,) is a measurement of x_0 too. Its mean is ``denoise``'s."""
         eye = torch.eye(len(x_k), dtype=self.means.dtype)
         return self.posterior(x_k, alpha_bar**0.5 * eye, (1 - alpha_bar) ** 0.5)
 
-    def posterior(self, y, A, sigma):
+    def posterior(self, y: torch.Tensor, A: LinearOperator | torch.Tensor, sigma: float) -> Self:
         """p(x | y) for y = A x + sigma n, itself a mixture: one y, and A a LinearOperator or a matrix (m, n).
 
         Raises Refusal unless sigma > 0, and for an A or a y of another size.
@@ -117,28 +180,23 @@ class GaussianMixture:
         # Joseph's form: the plain C - gain cross^T loses its positive eigenvalues where sigma is small.
         shrink = torch.eye(n, dtype=cross.dtype) - gain @ matrix
         covariances = shrink @ self.covariances @ shrink.mT + sigma**2 * gain @ gain.mT
-        return GaussianMixture(
+        return type(self)(
             (self.weights.log() + evidence).softmax(0),
             self.means + (gain @ residual[..., None])[..., 0],
             (covariances + covariances.mT) / 2,
         )
 
-    def likelihood_score(self, x_k, y, A, sigma, alpha_bar):
-        """grad log p(y | x_k), the last term of Eq. 2, exact (Eq. 12a): x_k (B, n) under one y -> (B, n).
 
-        Arguments and errors are ``posterior``'s; Refusal, too, unless 0 < alpha_bar < 1.
-        """
-        return exact_score(self, self.posterior(y, A, sigma), x_k, alpha_bar)
-
-
-def along(factors, component, u):
+def along(factors: torch.Tensor, component: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     """factors[component] u, (J, n, r) and (B,) and (B, r) -> (B, n), without B copies of n x r numbers."""
     blocks = u.new_zeros(len(u), len(factors), u.shape[1])
     blocks[torch.arange(len(u)), component] = u
     return torch.einsum("bjr,jnr->bn", blocks, factors)
 
 
-def check_parts(weights, means, name, spread, columns):
+def check_parts(
+    weights: torch.Tensor, means: torch.Tensor, name: str, spread: torch.Tensor, columns: tuple[int, ...]
+) -> None:
     """Raise Refusal unless weights (J,), means (J, n) and ``spread`` (J, n, *columns) make a mixture."""
     J = len(weights)
     if J == 0 or means.ndim != 2 or len(means) != J or spread.shape != (*means.shape, *columns):
@@ -150,7 +208,7 @@ def check_parts(weights, means, name, spread, columns):
         raise Refusal("weights: must be at least 0 and sum to 1")
 
 
-def check_measurement(y, shape, n, sigma):
+def check_measurement(y: torch.Tensor, shape: tuple[int, ...], n: int, sigma: float) -> None:
     """Raise Refusal unless y fits an operator of ``shape`` on vectors of n entries, and sigma > 0."""
     if not sigma > 0:
         raise Refusal(f"sigma: {sigma!r} is not accepted; the exact posterior needs sigma > 0")
@@ -158,14 +216,3 @@ def check_measurement(y, shape, n, sigma):
         raise Refusal(f"A: shape {tuple(shape)} does not fit; expected (m, {n})")
     if y.numel() != shape[0]:
         raise Refusal(f"y: shape {tuple(y.shape)} does not fit; expected {shape[0]} entries")
-
-
-def exact_score(prior, posterior, x_k, alpha_bar):
-    """Eq. 12a: Eq. 2 solved for its last term, where E[x_0 | x_k, y] is the denoiser of p(x_0 | y).
-
-    x_k (B, n) -> (B, n). Raises Refusal unless 0 < alpha_bar < 1.
-    """
-    if not 0 < alpha_bar < 1:
-        raise Refusal(f"alpha_bar: {alpha_bar!r} is not accepted; give a number between 0 and 1")
-    moved = posterior.denoise(x_k, alpha_bar) - prior.denoise(x_k, alpha_bar)
-    return alpha_bar**0.5 / (1 - alpha_bar) * moved

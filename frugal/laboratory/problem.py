@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from diffusers.models.unets.unet_2d import UNet2DOutput
@@ -11,8 +12,7 @@ from ..collapse import consecutive_psnr
 from ..measurement import LinearOperator, Measurement
 from ..samplers import Denoise, dmps_step, dps_step
 from ..schedule import Schedule
-from .low_rank import LowRankMixture
-from .mixtures import GaussianMixture, exact_score
+from .mixtures import Mixture, exact_score
 
 
 @dataclass(frozen=True)
@@ -22,24 +22,24 @@ class Problem:
     x0 (B, C, H, W), measurement of these B, posteriors a list of B mixtures.
     """
 
-    prior: GaussianMixture | LowRankMixture
+    prior: Mixture
     x0: torch.Tensor
     measurement: Measurement
-    posteriors: list
+    posteriors: list[Mixture]
 
     @classmethod
     def draw(
         cls,
-        prior: GaussianMixture | LowRankMixture,
+        prior: Mixture,
         A: LinearOperator,
         sigma: float,
         count: int,
         generator: torch.Generator | None = None,
-    ) -> "Problem":
+    ) -> Self:
         """``count`` pictures and their measurements."""
         x0 = prior.sample(count, generator).reshape(-1, *A.image_shape)
         m = A.measure(x0, sigma, generator)
-        return cls(prior, x0, m, [prior.posterior(one, A, sigma) for one in m.y])
+        return cls(prior, x0, m, [prior.posterior(y, A, sigma) for y in m.y])
 
     def denoiser(self, schedule: Schedule) -> Denoise:
         """The samplers' (x_k, k) -> E[x_0 | x_k]."""
@@ -68,27 +68,27 @@ class Problem:
         DPS's steps are taken once for each zeta; every k branches off. Returns the restorations
         {(zeta, k, lam): (B, draws, n)}, and of DPS's guesses {zeta: ``collapse.consecutive_psnr``}.
         """
-        B, A = len(self.x0), self.measurement.A
-        m = self.measurement[torch.arange(B).repeat_interleave(draws)]
-        denoise, shape = self.denoiser(schedule), (B * draws, *A.image_shape)
-        draw = lambda: torch.randn(shape, generator=generator, dtype=m.y.dtype)
-        start, *z = (draw() for _ in range(schedule.t + 1))
-        z, ends, curves = [start, *reversed(z)], {}, {}  # z[k] is the noise of the step from k
+        m = self.measurement[torch.arange(len(self.x0)).repeat_interleave(draws)]
+        shape, denoise = (len(m), *m.A.image_shape), self.denoiser(schedule)
+        noise = lambda: torch.randn(shape, generator=generator, dtype=m.y.dtype)
+        start = noise()
+        z = {k: noise() for k in schedule.steps}
+        ends, curves = {}, {}
         for zeta in zetas:
             x, guesses = start, []
-            for k in range(schedule.t, -1, -1):
+            for k in (*schedule.steps, 0):
                 for lam in lams if k in switches else ():
                     end = x
                     for j in range(k, 0, -1):
                         end, _ = dmps_step(denoise, schedule, j, end, z[j], m, lam)
-                    ends[zeta, k, lam] = end.reshape(B, draws, -1)
+                    ends[zeta, k, lam] = end.reshape(len(self.x0), draws, -1)
                 if k > 0:
                     x, x0_hat = dps_step(denoise, schedule, k, x, z[k], m, zeta)
                     guesses.append(x0_hat)
             curves[zeta] = consecutive_psnr(guesses)
         return ends, curves
 
-    def judge(self, x):
+    def judge(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Restorations x (B, count, n) against the posterior, a number for each picture: {name: (B,)}.
 
         mean      root-mean-square error of their mean, in the units of one entry
@@ -97,13 +97,12 @@ class Problem:
         modes     total variation, 0 to 1, between their shares of the prior's components and the
                   posterior's weights; each counts for component j with its p(j | x)
         """
-        truth, low_high = self.x0.flatten(1), torch.tensor([0.05, 0.95]).to(x)
-        mean, weights = (
-            torch.stack(parts) for parts in zip(*((p.mean(), p.weights) for p in self.posteriors))
-        )
+        truth = self.x0.flatten(1)
+        mean = torch.stack([p.mean() for p in self.posteriors])
+        weights = torch.stack([p.weights for p in self.posteriors])
         variance = torch.stack([p.total_variance() for p in self.posteriors])
-        low, high = x.quantile(low_high, 1)
-        shares = torch.stack([self.prior.log_joint(some, 1.0).softmax(1).mean(0) for some in x])
+        low, high = x.quantile(torch.tensor([0.05, 0.95]).to(x), 1)
+        shares = torch.stack([self.prior.log_joint(restored, 1.0).softmax(1).mean(0) for restored in x])
         return {
             "mean": (x.mean(1) - mean).square().mean(1).sqrt(),
             "spread": (x.var(1).sum(1) / variance).sqrt(),
@@ -113,9 +112,12 @@ class Problem:
 
 
 class ExactDenoiser(torch.nn.Module):
-    """A mixture's denoiser with ``UNet2DModel``'s call signature, for a scheduler that predicts "sample"."""
+    """A mixture's denoiser with ``UNet2DModel``'s call signature, for a scheduler that predicts "sample".
 
-    def __init__(self, mixture, scheduler):
+    Raises Refusal for a scheduler that predicts something else.
+    """
+
+    def __init__(self, mixture: Mixture, scheduler: Any) -> None:
         super().__init__()
         if scheduler.config.prediction_type != "sample":
             raise Refusal(
@@ -124,7 +126,7 @@ class ExactDenoiser(torch.nn.Module):
         self.mixture = mixture
         self.alphas_cumprod = scheduler.alphas_cumprod.double()
 
-    def forward(self, sample, timestep):
+    def forward(self, sample: torch.Tensor, timestep: int | torch.Tensor) -> UNet2DOutput:
         """sample (B, C, H, W), timestep one whole number -> E[x_0 | x_k] of the same shape."""
         alpha_bar = self.alphas_cumprod[int(timestep)].item()
         x0 = self.mixture.denoise(sample.flatten(1).to(self.mixture.means.dtype), alpha_bar)

@@ -1,18 +1,24 @@
 """Figures in one style: fixed size, colour-blind-safe, pictures always on the same range."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..images import to_uint8
+from ..samplers import METHODS
+from ..statistics import Interval
 
-# Okabe & Ito's palette; a method keeps its colour through the whole book.
-COLOURS = {"dps": "#0072B2", "dmps": "#D55E00", "hybrid": "#009E73", "truth": "#000000", "other": "#CC79A7"}
-LABELS = {"dps": "DPS", "dmps": "DMPS", "hybrid": "hybrid"}
+# A method keeps its colour through the whole book; all are of Okabe & Ito's palette.
+COLOURS = {name: method.colour for name, method in METHODS.items()} | {"truth": "#000000", "other": "#CC79A7"}
+LABELS = {name: method.label for name, method in METHODS.items()}
 
 
-def use_style():
+def use_style() -> None:
     """Set the book's matplotlib defaults."""
     plt.rcParams.update(
         {
@@ -31,11 +37,18 @@ def use_style():
     )
 
 
-def gallery(rows, titles=None, scale=1.1):
+def labelled(pictures: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same pictures, with a method's label where the key is its name: the rows of a ``gallery``."""
+    return {LABELS.get(name, name): x for name, x in pictures.items()}
+
+
+def gallery(
+    rows: Mapping[str, torch.Tensor], titles: Iterable[str] | None = None, scale: float = 1.1
+) -> Figure:
     """Pictures in a grid: one row for each entry of ``rows``, {label: (B, C, H, W) in [-1, 1]}.
 
     Every picture is drawn on the same range, [-1, 1], and values outside are clipped.
-    ``titles`` stand above the B columns. Returns the figure.
+    ``titles`` stand above the B columns; ``scale`` is the side of a picture in inches.
     """
     columns = max(len(x) for x in rows.values())
     figure, axes = plt.subplots(
@@ -54,49 +67,52 @@ def gallery(rows, titles=None, scale=1.1):
     return figure
 
 
-def stages(panels, label="", scale=1.7):
-    """One row, {title: (B, C, H, W)}: the first picture of each, with ``label`` before them."""
+def stages(panels: Mapping[str, torch.Tensor], label: str = "", scale: float = 1.7) -> Figure:
+    """One row, {title: (B, C, H, W) in [-1, 1]}: the first picture of each, with ``label`` before them."""
     row = torch.cat([pictures.detach()[:1].cpu() for pictures in panels.values()])
     return gallery({label: row}, panels, scale)
 
 
-def stretched(x):
+def stretched(x: torch.Tensor) -> torch.Tensor:
     """Scaled until the largest entry is 1 or -1, so that small things show; zero stays grey."""
     return x / x.abs().max()
 
 
-def arrows(axis, tails, moves, scale=1, width=0.004, **style):
+def arrows(
+    axis: Axes, tails: torch.Tensor, moves: torch.Tensor, scale: float = 1, width: float = 0.004, **style: Any
+) -> None:
     """Arrows in the plane from ``tails`` along ``moves``, both (B, 2), ``scale`` times shorter than these."""
     units = {"angles": "xy", "scale_units": "xy", "scale": scale, "width": width}
     axis.quiver(*tails.T, *moves.T, **units, **style)
 
 
-def bars(axis, positions, triples, **style):
+def bars(axis: Axes, positions: Sequence[float], triples: Sequence[Interval], **style: Any) -> None:
     """Points at ``positions`` with 95 % intervals; ``triples`` are (mean, low, high)."""
     mean, low, high = np.transpose(triples)
     axis.errorbar(positions, mean, [mean - low, high - mean], capsize=3, **style)
 
 
-def intervals(axis, names, triples, reference=None):
-    """Horizontal points with 95 % intervals: ``triples`` are (mean, low, high), one for each name."""
-    for i, (name, (mean, low, high)) in enumerate(zip(names, triples)):
-        axis.errorbar(
-            mean,
-            i,
-            xerr=[[mean - low], [high - mean]],
-            fmt="o",
-            capsize=3,
-            color=COLOURS.get(name, COLOURS["truth"]),
-        )
-    axis.set_yticks(range(len(names)), [LABELS.get(n, n) for n in names])
-    axis.set_ylim(len(names) - 0.5, -0.5)  # the first name on top
+def intervals(
+    axis: Axes,
+    names: Iterable[str],
+    triples: Iterable[Interval],
+    reference: float | None = None,
+    strokes: Iterable[Sequence[float]] = (),
+) -> None:
+    """Horizontal points with 95 % intervals, the first name on top; a method has its colour and label.
+
+    triples    (mean, low, high), one for each name
+    reference  where a dashed line stands
+    strokes    numbers for each name, drawn below its point, such as the differences that it is the mean of
+    """
+    names = list(names)
+    colours = [COLOURS.get(name, COLOURS["truth"]) for name in names]
+    for i, ((mean, low, high), colour) in enumerate(zip(triples, colours)):
+        axis.errorbar(mean, i, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, color=colour)
+    for i, (numbers, colour) in enumerate(zip(strokes, colours)):
+        axis.plot(numbers, [i + 0.25] * len(numbers), "|", color=colour)
+    axis.set_yticks(range(len(names)), [LABELS.get(name, name) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.locator_params(axis="x", nbins=5)
     if reference is not None:
         axis.axvline(reference, color="0.4", linewidth=1, linestyle="--")
-
-
-def table(columns, rows):
-    """A Markdown table for the page: names above, and under them the rows, text first and numbers after."""
-    lines = [columns, ["---"] + ["--:"] * (len(columns) - 1), *rows]
-    text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-    return Markdown(text.replace(", ", ",&nbsp;"))  # an interval stays on one line

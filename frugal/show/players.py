@@ -7,12 +7,15 @@ from a file and in Jupyter alike. Where no script may run it shows both halves, 
 import base64
 import io
 import json
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
+import torch
 from IPython.display import HTML
 from PIL import Image
 
+from ..checks import Refusal
 from ..images import to_uint8
 
 # --at is the slider's value; a film is one tall picture of which the window shows frame --at of --last.
@@ -39,7 +42,7 @@ font-variant-numeric:tabular-nums}
 @media print,(scripting:none){.frugal-bar :is(input,button){display:none}}
 </style>"""
 MOVE = "const f=this.closest('figure');f.style.setProperty('--at',this.value)"
-TELL = (
+SPEAK = (
     ";const now=JSON.parse(this.dataset.labels)[this.value];this.setAttribute('aria-valuetext',now)"
     ";f.querySelector('.frugal-now').textContent=now"
 )
@@ -49,7 +52,9 @@ PLAY = (
 )
 
 
-def before_after(before, after, labels, names, caption):
+def before_after(
+    before: torch.Tensor, after: torch.Tensor, labels: tuple[str, str], names: Sequence[str], caption: str
+) -> HTML:
     """Pictures one over the other, and a slider that moves the boundary in all of them.
 
     before, after  (B, C, H, W) in [-1, 1], C = 1 or 3; values outside the range are clipped
@@ -75,7 +80,7 @@ def before_after(before, after, labels, names, caption):
     return player(before.shape, {"--at": 50}, pairs, bar, caption)
 
 
-def replay(frames, labels, alt, caption):
+def replay(frames: Mapping[str, torch.Tensor], labels: Sequence[str], alt: str, caption: str) -> HTML:
     """Frames of one or several films side by side, a slider that runs through them, and a play button.
 
     frames   {name: (T, C, H, W) in [-1, 1]}, T >= 2 and C = 1 or 3; values outside are clipped
@@ -97,23 +102,23 @@ def replay(frames, labels, alt, caption):
         for name, film in frames.items()
     ]
     last = len(labels) - 1
-    told = f' aria-valuetext="{escape(labels[-1])}" data-labels="{escape(json.dumps(labels))}"'
+    spoken = f' aria-valuetext="{escape(labels[-1])}" data-labels="{escape(json.dumps(labels))}"'
     bar = (
         f'<button type="button" onclick="{escape(PLAY)}">Play</button>'
-        + slider(last, last, "frame", MOVE + TELL, told)
+        + slider(last, last, "frame", MOVE + SPEAK, spoken)
         + f'<span class="frugal-now">{escape(labels[-1])}</span>'
     )
     return player(shape, {"--at": last, "--last": last}, films, bar, caption)
 
 
-def check(name, shapes):
+def check(name: str, shapes: Sequence[Sequence[int]]) -> None:
     """Raise Refusal unless the shapes are one and the same (number, 1 or 3, H, W)."""
     if len(set(shapes)) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (1, 3):
         got = ", ".join(map(str, shapes)) or "none"
         raise Refusal(f"{name}: pictures of one shape (number, 1 or 3, H, W) are needed, got {got}")
 
 
-def img(x, alt):
+def img(x: torch.Tensor, alt: str) -> str:
     """Pictures (T, C, H, W), one below the other, as one PNG inside an <img>."""
     file = io.BytesIO()
     Image.fromarray(np.concatenate(to_uint8(x.expand(-1, 3, -1, -1)))).save(file, "PNG", optimize=True)
@@ -122,20 +127,25 @@ def img(x, alt):
     )
 
 
-def slider(last, value, label, script, more=""):
-    """A native range input from 0 to ``last``, so that arrow keys and screen readers work."""
+def slider(last: int, value: int, label: str, script: str, more: str = "") -> str:
+    """A native range input from 0 to ``last``, so that arrow keys and screen readers work.
+
+    ``script`` runs when it moves; ``more`` are further attributes.
+    """
     return (
         f'<input type="range" min="0" max="{last}" value="{value}" aria-label="{escape(label)}"{more} '
         f'oninput="{escape(script)}">'
     )
 
 
-def player(shape, variables, pictures, bar, caption):
+def player(
+    shape: Sequence[int], variables: Mapping[str, float], pictures: Sequence[str], bar: str, caption: str
+) -> HTML:
     """The whole figure; pictures are enlarged by a whole number, to at most 192 pixels and four in a row."""
     height, width = shape[-2:]
     room = min(192, 660 // min(4, len(pictures)) - 8)  # of the 660 pixels of a page's column
-    variables = {"--width": f"{width * max(1, room // width)}px", "--ratio": width / height, **variables}
-    style = ";".join(f"{name}:{value}" for name, value in variables.items())
+    fixed = {"--width": f"{width * max(1, room // width)}px", "--ratio": width / height}
+    style = ";".join(f"{name}:{value}" for name, value in {**fixed, **variables}.items())
     return HTML(
         f'{STYLE}<figure class="frugal-player" style="{style}">'
         f'<div class="frugal-row">{"".join(pictures)}</div><div class="frugal-bar">{bar}</div>'

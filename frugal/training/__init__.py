@@ -1,6 +1,6 @@
 """Train a prior: a diffusers UNet2DModel with a DDPMScheduler, on folders of pictures."""
 
 from .loop import train
-from .samples import draw, sheet
+from .samples import draw
 
-__all__ = ["draw", "sheet", "train"]
+__all__ = ["draw", "train"]

@@ -1,4 +1,4 @@
-"""Evaluation files and the command: resuming, settings that differ, bad input with exit code 2."""
+"""The command: what it writes and says, resuming, and bad input in one sentence with exit code 2."""
 
 import json
 
@@ -30,21 +30,10 @@ def test_results_file(folder, tmp_path, capsys):
     assert [(r["image"], r["method"]) for r in results["rows"]] == [
         (f"{i}.png", m) for i in range(3) for m in ("dps", "dmps", "hybrid")
     ]
-    assert {"image", "task", "method", "psnr", "lpips", "seconds", "nfe", "backprops", "switch"} == set(
-        results["rows"][0]
-    )
-    assert {
-        "steps",
-        "switch",
-        "sigma",
-        "seed",
-        "device",
-        "torch",
-        "commit",
-        "prior_digest",
-        "zeta",
-        "lam",
-    } <= set(results["meta"])
+    made_by = {"task", "method", "sigma", "steps", "switch", "zeta", "lam", "seed"}
+    found = {"psnr", "lpips", "seconds", "nfe", "backprops"}
+    assert set(results["rows"][0]) == {"image", "picture"} | made_by | found
+    assert made_by - {"method"} | {"device", "torch", "commit", "prior_digest", "code"} <= set(results["meta"])
     assert [r["backprops"] for r in results["rows"][:3]] == [2, 0, 1]
     assert "hybrid - dps" in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["r.json"]
@@ -57,12 +46,11 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path, monkeypatch):
     restored, restore = [], evaluate.restore
 
     def stop_after(count):
-        def counted(pipe, x0, indices, task, method, **settings):
-            if settings["sigma"] != 0.0:  # not the warm-up
-                if len(restored) == count:
-                    raise KeyboardInterrupt
-                restored.extend((i, method) for i in indices)
-            return restore(pipe, x0, indices, task, method, **settings)
+        def counted(pipe, x0, task, method, sigma, settings):
+            if len(restored) == count:
+                raise KeyboardInterrupt
+            restored.extend((images.digest(x), method) for x in x0)
+            return restore(pipe, x0, task, method, sigma, settings)
 
         return counted
 
@@ -75,9 +63,69 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path, monkeypatch):
         (r["image"], r["method"], r["psnr"]) for r in json.loads(path.read_text())["rows"]
     ]
     assert numbers(out) == numbers(whole)
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*.rows"))
     run(folder, out, *one_by_one)
     assert len(restored) == 9  # a finished run is not done again
+
+
+def numbers(out):
+    return {(r["image"], r["method"]): (r["psnr"], r["lpips"]) for r in json.loads(out.read_text())["rows"]}
+
+
+def test_a_row_belongs_to_a_pictures_content(folder, tmp_path):
+    """Another picture under an old name is restored anew; a picture added in front changes no other row."""
+    out = tmp_path / "r.json"
+    run(folder, out, "--methods", "dmps")
+    before = numbers(out)
+    images.save(images.load(folder / "1.png").flip(-1), folder / "2.png")
+    images.save(images.load(folder / "1.png").flip(-2), folder / "0a.png")
+    run(folder, out, "--methods", "dmps")
+    after = numbers(out)
+    assert {name for name, _ in after} == {"0.png", "0a.png", "1.png", "2.png"}
+    assert all(after[name, "dmps"] == before[name, "dmps"] for name in ("0.png", "1.png"))
+    assert after["2.png", "dmps"] != before["2.png", "dmps"]
+    fresh = tmp_path / "fresh.json"
+    run(folder, fresh, "--methods", "dmps")
+    assert after == numbers(fresh)
+
+
+def test_the_file_and_the_table_hold_what_was_asked_for(folder, tmp_path, capsys):
+    out = tmp_path / "r.json"
+    run(folder, out, "--methods", "dps")
+    capsys.readouterr()
+    run(folder, out, "--methods", "dmps", "--limit", "2")
+    said = capsys.readouterr().out
+    assert set(numbers(out)) == {(f"{i}.png", m) for i in range(2) for m in ("dps", "dmps")}
+    assert "1 rows of pictures that are not asked for are dropped" in said
+    assert "| dmps" in said and "| dps" not in said
+
+
+def test_a_bug_shows_its_trace_and_a_full_disk_is_a_sentence(folder, tmp_path, monkeypatch, capsys):
+    def fails(error):
+        def restore(*_):
+            raise error
+
+        return restore
+
+    monkeypatch.setattr(evaluate, "restore", fails(ValueError("a mistake of ours")))
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        run(folder, tmp_path / "r.json")
+    monkeypatch.setattr(evaluate, "restore", lambda *_: ([{"picture": "", "method": ""}] * 3, None))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("frugal.files.os.replace", full)
+    assert run(folder, tmp_path / "r.json") == 2
+    assert "No space left on device; free space" in capsys.readouterr().err
+
+
+def test_few_steps_need_no_switch(tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    images.save(torch.zeros(3, 64, 64), photo)
+    few = ["--task", "sr4", "--method", "dps", "--steps", "2", "--out", str(tmp_path / "out.png")]
+    assert cli.main(["restore", str(photo), *few]) == 0
+    assert "2 steps, 2 of them back-propagated" in capsys.readouterr().out
 
 
 def test_other_settings_do_not_mix(folder, tmp_path, capsys):
@@ -92,7 +140,7 @@ def test_other_settings_do_not_mix(folder, tmp_path, capsys):
     "change, word",
     [
         (["--task", "sr5"], "task"),
-        (["--steps", "0"], "num_inference_steps"),
+        (["--steps", "0"], "steps, num_inference_steps"),
         (["--switch", "3"], "switch"),
         (["--switch", "-1"], "switch"),
         (["--sigma", "-1"], "sigma"),
@@ -123,7 +171,7 @@ def test_a_file_that_is_no_results_file_is_left_alone(folder, tmp_path, capsys):
     out = tmp_path / "r.json"
     out.write_text("my diary")
     assert run(folder, out) == 2
-    assert out.read_text() == "my diary" and "no results file" in capsys.readouterr().err
+    assert out.read_text() == "my diary" and "not a results file" in capsys.readouterr().err
 
 
 def restore(photo, out, *more):
@@ -147,7 +195,7 @@ def test_restore_says_what_it_did(tmp_path, capsys):
     [
         (["--task", "sr5"], "task"),
         (["--method", "ddrm"], "method"),
-        (["--steps", "1001"], "num_inference_steps"),
+        (["--steps", "1001"], "steps, num_inference_steps"),
         (["--switch", "9"], "switch"),
         (["--sigma", "inf"], "sigma"),
         (["--prior", "x/y/z"], "prior"),
@@ -178,31 +226,3 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(arguments, capsys)
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2 and len(capsys.readouterr().err.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    "bounds, better, word",
-    [
-        ((0.1, 0.3), 1, "better"),
-        ((0.1, 0.3), -1, "worse"),
-        ((-0.3, -0.1), 1, "worse"),
-        ((-0.3, -0.1), -1, "better"),
-        ((-0.1, 0.1), 1, "undecided"),
-        ((float("nan"), float("nan")), 1, "undecided"),
-    ],
-)
-def test_a_verdict_needs_an_interval_without_zero(bounds, better, word):
-    assert evaluate.verdict((sum(bounds) / 2, *bounds), better) == word
-
-
-def test_the_table_pairs_pictures():
-    """DPS varies by 10 dB between pictures, the hybrid is 1 dB better on each: the difference has no spread."""
-    rows = [
-        {"image": str(i), "method": method, "psnr": 10.0 * i + gain, "lpips": None, "seconds": 2.0}
-        for i in range(3)
-        for method, gain in (("dps", 0), ("hybrid", 1))
-    ]
-    head, line, dps, hybrid, difference = evaluate.table(rows).splitlines()
-    assert "LPIPS" not in head and set(line) <= set("|- ")
-    assert dps.split("|")[1:3] == [" dps          ", " 10.000 [-14.841, 34.841] "]
-    assert "11.000" in hybrid and difference.split("|")[2].strip() == "+1.000 [+nan, +nan]"

@@ -1,0 +1,125 @@
+"""Measure priors on held-out pictures: error by noise level, time of a call, nearness of samples to training.
+
+Keeps numbers only.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from frugal import RestorationPipeline, timing
+from frugal.devices import choose
+from frugal.training import draw
+from frugal.training.data import read_pictures
+from frugal.training.objective import NOISES, validation_loss
+
+from . import record
+
+BATCHES = (1, 20)  # batch sizes that are timed
+SAMPLES = 256
+DEPENDS = ("schedule", "timing", "training/objective", "training/samples")
+OF_A_PRIOR = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    add = parser.add_argument
+    add(
+        "--images",
+        nargs="+",
+        type=Path,
+        required=True,
+        help="folders or .npy files that the prior learned from",
+    )
+    add("--val", nargs="+", type=Path, required=True, help="pictures of others")
+    add("--crop", type=int, help="side of the centred square to cut out, 140 for aligned CelebA")
+    add(
+        "--priors", nargs="+", default=[record.SHIPPED], help="shipped names or folders (default %(default)s)"
+    )
+
+
+def settings(name: str) -> dict[str, object]:
+    """What the numbers depend on beside the arguments."""
+    return {"noises": NOISES, "samples": SAMPLES}
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """{"meta", "pictures": distances and errors without a prior, "priors": {NAME: {...}}}."""
+    device, priors = choose(args.device), {}
+    held_out, training = (read_pictures(paths, 64, args.crop) for paths in (args.val, args.images))
+    for name in args.priors:
+        pipe = record.prior_alone(name).to(device)
+        priors[Path(name).name] = of_prior(pipe, held_out.to(device), training)
+    meta = record.stamp(
+        args,
+        None,
+        DEPENDS,
+        **settings(args.name),
+        prior=Path(args.priors[-1]).name,
+        prior_digest=list(priors.values())[-1]["digest"],
+        training_pictures=len(training),
+        held_out_pictures=len(held_out),
+    )
+    pictures = {
+        "held out to nearest training picture": summary(nearest(unit(held_out), training)),
+        "x0 error of the mean picture": (unit(held_out) - unit(training).mean(0)).square().mean().item(),
+    }
+    return {"meta": meta, "pictures": pictures, "priors": priors}
+
+
+def of_prior(pipe: RestorationPipeline, held_out: torch.Tensor, training: torch.Tensor) -> dict[str, object]:
+    """What is measured of one prior; both kinds of pictures are uint8 (N, 3, S, S)."""
+    alpha_bar = pipe.scheduler.alphas_cumprod
+    errors = validation_loss(pipe.unet, pipe.scheduler, held_out)
+    return {
+        "digest": pipe.digest(),
+        "parameters": sum(p.numel() for p in pipe.unet.parameters()),
+        "eps error": errors,
+        "x0 error": {t: e * (1 / alpha_bar[t] - 1).item() for t, e in errors.items()},
+        "seconds": call_times(pipe),
+        "samples to nearest training picture": summary(nearest(samples(pipe), training)),
+    }
+
+
+def call_times(pipe: RestorationPipeline) -> dict[int, dict[str, float]]:
+    """Seconds of a forward call, and of a forward and backward call, by batch size."""
+    times = {}
+    for batch in BATCHES:
+        x = torch.zeros(batch, *pipe.image_shape, device=pipe.device, requires_grad=True)
+
+        def forward(x: torch.Tensor = x) -> torch.Tensor:
+            with torch.no_grad():
+                return pipe.unet(x, 500).sample
+
+        def forward_backward(x: torch.Tensor = x) -> torch.Tensor:
+            return torch.autograd.grad(pipe.unet(x, 500).sample.sum(), x)[0]
+
+        names = ("forward", "forward and backward")
+        times[batch] = dict(zip(names, timing.median_seconds(forward, forward_backward)))
+    return times
+
+
+def unit(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels as numbers in [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+def nearest(pictures: torch.Tensor, training: torch.Tensor) -> torch.Tensor:
+    """Root mean square distance of each picture (N, 3, S, S) in [-1, 1] to the nearest of ``training``, (N,)."""
+    points = unit(training).flatten(1)
+    distances = [torch.cdist(x.flatten(1), points).min(1).values for x in pictures.split(32)]
+    return torch.cat(distances) / points.shape[1] ** 0.5
+
+
+def samples(pipe: RestorationPipeline) -> torch.Tensor:
+    """``SAMPLES`` pictures drawn by the model, (SAMPLES, 3, S, S) in [-1, 1] on the CPU, from fixed noises."""
+    seeds = tqdm(range(SAMPLES // 16), desc="samples")
+    sheets = [draw(pipe.unet, pipe.scheduler, 16, seed=seed).cpu() for seed in seeds]
+    return torch.cat(sheets).clamp(-1, 1)
+
+
+def summary(distances: torch.Tensor) -> list[float]:
+    """Smallest, quartiles and largest of some distances."""
+    return [round(q, 4) for q in torch.quantile(distances, torch.linspace(0, 1, 5)).tolist()]

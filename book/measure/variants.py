@@ -1,0 +1,183 @@
+"""The samplers as the papers and their code have them: each the library's own with one thing changed.
+
+``book/fidelity.md`` explains the variants by name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn import functional as F
+
+from frugal import guidance, operators, samplers
+from frugal.measurement import Measurement
+from frugal.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a reverse step needs: faces x0 (B, C, H, W), their measurement m, and the step sizes.
+
+    guess  (x_k, k) -> x0_hat as the network gives it
+    clip   x0_hat -> x0_hat as the samplers use it
+    """
+
+    x0: torch.Tensor
+    m: Measurement
+    zeta: float
+    lam: float
+    schedule: Schedule
+    guess: samplers.Denoise
+    clip: Callable[[torch.Tensor], torch.Tensor]
+
+    def denoise(self, x_k: torch.Tensor, k: int) -> torch.Tensor:
+        """The guess as the samplers use it."""
+        return self.clip(self.guess(x_k, k))
+
+    def noise(self) -> torch.Tensor:
+        """The measurement's own noise, of y's shape."""
+        return self.m.y - self.m.A(self.x0)
+
+
+Step = Callable[[Problem, int, torch.Tensor, torch.Tensor], torch.Tensor]  # (p, k, x_k, z) -> x_{k-1}
+Change = Callable[[Problem], Problem]
+
+
+def dps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """The library's DPS step, Eq. 3a."""
+    return samplers.dps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.zeta)[0]
+
+
+def dmps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """The library's DMPS step, Eq. 6a."""
+    return samplers.dmps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.lam)[0]
+
+
+def guided(correction: Step) -> Step:
+    """A DPS step with another correction: (p, k, x_k, x0_hat before clipping) -> what is added to x'."""
+
+    def step(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            x_k = x_k.detach().requires_grad_()
+            x0_hat = p.guess(x_k, k)
+            added = correction(p, k, x_k, x0_hat)
+        return p.schedule.ancestral(k, x_k.detach(), p.clip(x0_hat.detach()), z) + added
+
+    return step
+
+
+@guided
+def pooled_norm(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+    """One norm for the whole batch."""
+    norm = torch.linalg.vector_norm(p.m.y - p.m.A(p.clip(x0_hat)))
+    return -p.zeta * torch.autograd.grad(norm, x_k)[0]
+
+
+@guided
+def constant_weight(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+    """The squared norm with one constant, which gives zeta's length to a residual of the noise's size."""
+    gradient, norm = guidance.residual_gradient(x_k, p.clip(x0_hat), p.m)
+    expected = p.m.sigma * p.m.y[0].numel() ** 0.5
+    return -p.zeta * (norm / expected).reshape(-1, 1, 1, 1) * gradient
+
+
+@guided
+def around_clip(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+    """The gradient of the guess before it is clipped."""
+    return -p.zeta * guidance.residual_gradient(x_k, x0_hat, p.m)[0]
+
+
+@torch.no_grad()
+def residual_at_x_prime(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """Eq. 6 at the stepped picture x', with the noise level of x_k."""
+    x_prime = p.schedule.ancestral(k, x_k, p.denoise(x_k, k), z)
+    score = guidance.dmps_score(x_prime, p.m, p.schedule.alpha_bar[k])
+    return x_prime + p.lam * p.schedule.beta[k] / p.schedule.alpha[k] ** 0.5 * score
+
+
+def wider_noise(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """Reverse noise of variance beta_k, the widest that a learned variance may take."""
+    alpha_bar = p.schedule.alpha_bar
+    widen = ((1 - alpha_bar[k]) / (1 - alpha_bar[k - 1])) ** 0.5 if k > 1 else 1
+    return dps(p, k, x_k, widen * z)
+
+
+def unclipped(p: Problem) -> Problem:
+    """No clip of the guess."""
+    return replace(p, clip=lambda x0_hat: x0_hat)
+
+
+def doubled_sigma(p: Problem) -> Problem:
+    """sigma in units of [0, 1] pictures: twice as much in those of [-1, 1]."""
+    return replace(p, m=Measurement(p.m.A(p.x0) + 2 * p.noise(), p.m.A, 2 * p.m.sigma))
+
+
+def cubic(p: Problem) -> Problem:
+    """Super-resolution that averages with a cubic kernel, not over blocks.
+
+    Only A itself is cubic and used: its U and V are not those of a singular value decomposition.
+    """
+    factor = p.m.y.shape[-1] / p.x0.shape[-1]
+    ones = torch.ones_like(p.m.A.singular_values)
+    shrink = lambda x: F.interpolate(x, scale_factor=factor, mode="bicubic", antialias=True).flatten(1)
+    A = replace(p.m.A, singular_values=ones, Vt=shrink)
+    return replace(p, m=replace(p.m, y=A(p.x0) + p.noise(), A=A))
+
+
+def noise_on_hidden(p: Problem) -> Problem:
+    """Inpainting as the identity with singular values 1 and 0, and noise on every pixel."""
+    V = p.m.A.V
+    seen = V(torch.ones_like(p.m.y[:1]))
+    everywhere = torch.randn(p.x0.shape, generator=torch.Generator().manual_seed(0)).to(p.x0)
+    A = operators.make("denoise", p.m.A.image_shape)
+    A = replace(A, singular_values=seen.flatten().cpu().double())
+    return replace(p, m=Measurement(V(p.m.y) + p.m.sigma * (1 - seen) * everywhere, A, p.m.sigma))
+
+
+def tiled_singular_values(p: Problem) -> Problem:
+    """A blur whose sorted singular values are laid out as (C, HW) where its coefficients are (HW, C)."""
+    C = p.m.A.image_shape[0]
+    values, order = p.m.A.singular_values.reshape(C, -1)[0].sort(descending=True)
+    tiled = torch.empty(C, len(values)).to(values)
+    tiled[:, order] = values.repeat(C).reshape(-1, C).T
+    A = replace(p.m.A, singular_values=tiled.flatten())
+    return replace(p, m=replace(p.m, y=A(p.x0) + p.noise(), A=A))
+
+
+def as_it_is(p: Problem) -> Problem:
+    """The problem unchanged."""
+    return p
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A run: its name (the reference's own where the library is measured), the method it is a variant of,
+    its task, what it changes in the problem, and its step."""
+
+    name: str
+    reference: str
+    task: str
+    change: Change
+    step: Step
+
+
+VARIANTS = (
+    Variant("dps", "dps", "sr4", as_it_is, dps),
+    Variant("doubled-zeta", "dps", "sr4", lambda p: replace(p, zeta=2 * p.zeta), dps),
+    Variant("constant-weight", "dps", "sr4", as_it_is, constant_weight),
+    Variant("pooled-norm", "dps", "sr4", as_it_is, pooled_norm),
+    Variant("around-clip", "dps", "sr4", as_it_is, around_clip),
+    Variant("no-clip", "dps", "sr4", unclipped, dps),
+    Variant("published-zeta", "dps", "sr4", lambda p: replace(p, zeta=0.3), dps),
+    Variant("wider-noise", "dps", "sr4", as_it_is, wider_noise),
+    Variant("cubic", "dps", "sr4", cubic, dps),
+    Variant("dps", "dps", "inpaint-box", as_it_is, dps),
+    Variant("noise-on-hidden", "dps", "inpaint-box", noise_on_hidden, dps),
+    Variant("dmps", "dmps", "sr4", as_it_is, dmps),
+    Variant("residual-at-x-prime", "dmps", "sr4", as_it_is, residual_at_x_prime),
+    Variant("published-lambda", "dmps", "sr4", lambda p: replace(p, lam=1.75), dmps),
+    Variant("dmps-code", "dmps", "sr4", lambda p: replace(p, lam=1.75), residual_at_x_prime),
+    Variant("sigma-of-0-1", "dmps", "sr4", doubled_sigma, dmps),
+    Variant("dmps", "dmps", "deblur", as_it_is, dmps),
+    Variant("tiled-blur", "dmps", "deblur", tiled_singular_values, dmps),
+)

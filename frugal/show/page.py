@@ -1,0 +1,92 @@
+"""What pages begin with and share: a prior that is ready, the noise and the record of a run, a fill without a prior."""
+
+from typing import Any
+
+import torch
+
+from .. import devices, images
+from ..metrics import quality
+from ..pipeline import RestorationPipeline
+from . import figures
+
+
+def prepare(prior: str = "faces64", device: str | torch.device = "auto") -> RestorationPipeline:
+    """Set the figures' style and load a prior, on its device and without a progress bar.
+
+    prior   a shipped name, a folder, or a hub id, see ``RestorationPipeline.from_pretrained``
+    device  "cpu", "cuda", or "auto", which is the GPU where there is one
+    Raises Refusal for a prior or a device that is not there.
+    """
+    figures.use_style()
+    place = devices.choose(device)
+    pipe = RestorationPipeline.from_pretrained(prior).to(place)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def noises(like: torch.Tensor, steps: int, seed: int) -> list[torch.Tensor]:
+    """All noise of a run: the start, then one draw a step, each of the shape and on the device of ``like``.
+
+    They come from one CPU generator, so they are the same on every device. A sampler takes them as
+    ``iter(noises(...)).__next__``.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(like.shape, generator=generator).to(like.device) for _ in range(steps + 1)]
+
+
+class Record:
+    """What a run of t = ``steps`` reverse steps goes through, by k.
+
+    path     {k: x_k (B, C, H, W)} for k = t - 1, ..., 0
+    guesses  {k: x0_hat (B, C, H, W)}, the guess made at k, for k = t, ..., 1
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.path: dict[int, torch.Tensor] = {}
+        self.guesses: dict[int, torch.Tensor] = {}
+
+    def keep(self, k: int, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+        """The callback of a function in ``samplers``: keeps x = x_{k-1} and the guess, changes nothing."""
+        self.path[k - 1], self.guesses[k] = x, x0_hat
+        return x
+
+    def on_step_end(
+        self, pipe: RestorationPipeline, index: int, timestep: int, state: dict[str, Any]
+    ) -> None:
+        """The same as a pipeline's ``callback_on_step_end``."""
+        self.keep(self.steps - index, state["latents"], state["x0_hat"])
+
+
+def smooth_fill(x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """Pictures without a prior: the smoothest surface (biharmonic, scikit-image) that meets the seen pixels.
+
+    x     (B, C, H, W) in [-1, 1]
+    seen  (H, W), nonzero where a pixel is known; these are left as they are
+    Returns (B, C, H, W) on the CPU, in x's precision.
+    """
+    from skimage.restoration import inpaint_biharmonic  # slow to import, and most pages do without it
+
+    hidden = (seen == 0).cpu().numpy()
+    filled = [torch.from_numpy(inpaint_biharmonic(p, hidden, channel_axis=0)) for p in x.cpu().numpy()]
+    return torch.stack(filled).to(x.dtype)
+
+
+def rate(named: dict[str, torch.Tensor], method: str, restored: torch.Tensor) -> list[dict]:
+    """Rows like those of ``restore.compare`` for pictures that something else restored, such as ``smooth_fill``.
+
+    named     {name: (C, H, W)}, the truth
+    method    what to call the restorer
+    restored  (B, C, H, W), in the order of ``named``
+    A row holds "image", "picture", "method" and every metric.
+    """
+    scores = quality(restored, torch.stack(list(named.values())))
+    return [
+        {
+            "image": name,
+            "picture": images.digest(x),
+            "method": method,
+            **{key: numbers[i] for key, numbers in scores.items()},
+        }
+        for i, (name, x) in enumerate(named.items())
+    ]

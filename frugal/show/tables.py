@@ -1,0 +1,30 @@
+"""Tables on a page: Markdown that Jupyter and the book render."""
+
+from collections.abc import Sequence
+
+from IPython.display import Markdown
+
+from .. import tables
+from ..statistics import interval, values, with_interval
+
+
+def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> Markdown:
+    """Names above, and under them the rows, text first and numbers after."""
+    return Markdown(unbroken(tables.markdown(columns, rows)))
+
+
+def summary(rows: list[dict], caption: str = "", seconds: bool = False) -> Markdown:
+    """``frugal.tables.summary`` of results, with a line above that says what they are; ``seconds`` if wanted."""
+    text = unbroken(tables.summary(rows, seconds))
+    return Markdown(f"{caption}\n\n{text}" if caption else text)
+
+
+def stated(rows: list[dict], method: str, key: str) -> str:
+    """The mean of a method's column ``key`` with its 95 % interval; "not measured" where a number is missing."""
+    numbers = values(rows, method, key)
+    return "not measured" if None in numbers else with_interval(interval(numbers))
+
+
+def unbroken(text: str) -> str:
+    """The text with a space after a comma that no line is broken at: an interval stays in one piece."""
+    return text.replace(", ", ",&nbsp;")

@@ -1,0 +1,48 @@
+"""Small mixtures, generators and comparisons that the tests of the laboratory share."""
+
+import torch
+
+from frugal.laboratory import GaussianMixture, LowRankMixture
+
+
+def seeded(number=0):
+    return torch.Generator().manual_seed(number)
+
+
+def gaussian(n, seed=0):
+    """A Gaussian with a smooth random covariance on [-1, 1]-like scales."""
+    g = seeded(seed)
+    R = torch.randn(n, n, generator=g, dtype=torch.float64) / n**0.5
+    return GaussianMixture(
+        torch.ones(1).double(),
+        0.2 * torch.randn(1, n, generator=g).double(),
+        (0.2 * R @ R.T + 0.05 * torch.eye(n))[None],
+    )
+
+
+def three(n, seed=0):
+    """Three Gaussians of random means and covariances."""
+    parts = [gaussian(n, seed + j) for j in range(3)]
+    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    return GaussianMixture(
+        weights, 3 * torch.cat([p.means for p in parts]), torch.cat([p.covariances for p in parts])
+    )
+
+
+def low_rank(n=48, r=4, floor=0.02, seed=0):
+    """Three components around planes of r dimensions."""
+    g = seeded(seed)
+    means, factors = (torch.randn(3, n, *more, generator=g).double() for more in ((), (r,)))
+    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    return LowRankMixture(weights, 0.3 * means, 0.3 * factors, floor)
+
+
+def full(mixture):
+    """A low-rank mixture with its covariances written out."""
+    D = mixture.apply(mixture.spectrum, torch.eye(mixture.means.shape[1]).double())
+    return GaussianMixture(mixture.weights, mixture.means, mixture.factors @ mixture.factors.mT + D)
+
+
+def same(ours, truth, tolerance=1e-10):
+    """Whether two tensors agree up to rounding."""
+    return torch.linalg.vector_norm(ours - truth) <= tolerance * (1 + torch.linalg.vector_norm(truth))

@@ -1,0 +1,137 @@
+"""Fidelity: each variant is the library's sampler with one thing changed, and the page shows them all."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+from sphinx.application import Sphinx
+from sphinx.errors import SphinxWarning
+from sphinx.util.docutils import docutils_namespace
+
+from frugal import RestorationPipeline, Settings, images, restore
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "book"))
+
+from measure import command, fidelity, record  # noqa: E402
+from measure.variants import VARIANTS  # noqa: E402
+
+
+@pytest.fixture
+def pipe():
+    """A small random network at 32 x 32."""
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def test_the_page_shows_every_variant():
+    page = (ROOT / "book" / "fidelity.md").read_text()
+    shown = re.findall(r"^```\{measured\} fidelity.json (.+)$", page, re.M)
+    assert sorted(" ".join(shown).split()) == sorted(v.name for v in VARIANTS if v.name != v.reference)
+
+
+def test_each_variant_changes_what_the_library_gives(pipe, monkeypatch):
+    """With enough noise that its place in the picture matters."""
+    monkeypatch.setattr(fidelity, "SIGMA", 0.3)
+    x0, given = torch.nn.functional.avg_pool2d(images.shipped("faces", limit=2), 2), {}
+    for v in VARIANTS:
+        restored = fidelity.run(v.change(fidelity.problem(pipe, v.task, x0, 3, 0)), v.step, seed=0)
+        assert restored.isfinite().all()
+        if v.name == v.reference:
+            given[v.task, v.name] = restore.restore(pipe, x0, v.task, v.name, 0.3, Settings(steps=3))[1]
+        difference = (restored - given[v.task, v.reference]).abs().max()
+        assert difference < 1e-5 if v.name == v.reference else difference > 1e-3, v.name
+
+
+def test_an_interrupted_measurement_goes_on_and_gives_the_same(pipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(RestorationPipeline, "from_pretrained", lambda name: pipe)
+    monkeypatch.setattr(fidelity, "VARIANTS", VARIANTS[:3])
+    arguments = lambda out: ["fidelity", "--faces", "2", "--steps", "2", "--device", "cpu", "--out", str(out)]
+    assert command.main(arguments(tmp_path / "whole.json")) == 0
+
+    steps, run = [], fidelity.run
+
+    def interrupted(*those, **named):
+        steps.append(len(steps))
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return run(*those, **named)
+
+    out = tmp_path / "resumed.json"
+    monkeypatch.setattr(fidelity, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(arguments(out))
+    assert not out.exists() and len(record.content(record.part(out))["rows"]) == 4
+    assert command.main(arguments(out)) == 0
+    assert len(steps) == 4 and not record.part(out).exists()
+    assert record.content(out)["rows"] == record.content(tmp_path / "whole.json")["rows"]
+
+
+def measured_rows():
+    """Two pictures: a variant 1 dB above the library, and one that differs in LPIPS by chance."""
+    values = {"ours": (20, 21, 0.1, 0.2), "up": (21, 22.2, 0.1, 0.2), "noisy": (20, 21, 0.2, 0.1)}
+    return [
+        {"image": i, "task": "sr4", "method": name, "reference": "ours", "psnr": v[i], "lpips": v[2 + i]}
+        for name, v in values.items()
+        for i in (0, 1)
+    ]
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Build one page that shows a measured file; a warning is an error. Returns its HTML."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+
+    def build(arguments, content):
+        (tmp_path / "measured").mkdir()
+        (tmp_path / "measured" / "file.json").write_text(content)
+        (tmp_path / "index.md").write_text(f"# Title\n\n```{{measured}} {arguments}\n```\n")
+        out, options = tmp_path / "out", {"extensions": ["myst_parser", "measured"], "html_theme": "basic"}
+        quiet = {"status": None, "warning": None, "warningiserror": True}
+        with docutils_namespace():
+            Sphinx(tmp_path, None, out, out / "tree", "html", options, **quiet).build()
+        return (out / "index.html").read_text()
+
+    return build
+
+
+def test_measured_rows_become_a_table(build):
+    html = build("file.json up noisy", json.dumps({"meta": {}, "rows": measured_rows()}))
+    assert "+1.100 [-0.171, +2.371], undecided" in html and html.count("<tr") == 3
+
+
+def test_a_number_that_is_missing_is_called_so(build):
+    rows = [{**row, "lpips": None} for row in measured_rows()]
+    html = build("file.json up", json.dumps({"meta": {}, "rows": rows}))
+    assert html.count("not measured") == 1
+
+
+def test_how_the_rows_were_made_is_a_sentence(build):
+    arguments = {"faces": 2, "steps": 3}
+    meta = {"arguments": arguments, "sigma": 0.3, "seed": 0, "prior_digest": "abcdefghijklm", "device": "a CPU"}
+    html = build("file.json", json.dumps({"meta": meta, "rows": []}))
+    assert "2 faces, t = 3, sigma = 0.3, seed 0, prior" in html and "abcdefghijkl<" in html
+
+
+@pytest.mark.parametrize(
+    "arguments, content",
+    [
+        ("none.json up", "{}"),
+        ("file.json up", "{"),
+        ("file.json up", "{}"),
+        ("file.json", '{"meta": {}, "rows": []}'),
+        ("file.json else", json.dumps({"meta": {}, "rows": measured_rows()})),
+    ],
+    ids=["no file", "cut short", "no rows", "no meta", "no such variant"],
+)
+def test_a_bad_measured_file_stops_the_build(build, arguments, content):
+    with pytest.raises(SphinxWarning, match="measured"):
+        build(arguments, content)

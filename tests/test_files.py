@@ -1,0 +1,69 @@
+"""Files whole or not at all, and pictures that are read as they are meant."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from frugal import devices, files, images
+from frugal.checks import Refusal
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, [1])
+    with pytest.raises(KeyboardInterrupt), files.whole(path) as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "[\n 1\n]\n" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(Refusal, match="^out: .* cannot be written .No such file or directory.; free space"):
+        files.write_json(tmp_path / "none" / "a.json", [])
+
+
+def test_a_picture_is_turned_as_its_camera_says(tmp_path):
+    picture = np.zeros((4, 8, 3), np.uint8)
+    picture[:, 4:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(picture).save(tmp_path / "a.png", exif=exif)
+    assert images.load(tmp_path / "a.png", size=4)[0, 0].tolist() == [1, 1, -1, -1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_more_than_8_bits_are_refused_and_not_cut_off(tmp_path, dtype):
+    Image.fromarray(np.full((8, 8), 1000, dtype)).save(tmp_path / "a.tiff")
+    with pytest.raises(Refusal, match="^image: .* more than 8 bits"):
+        images.load(tmp_path / "a.tiff")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (8, 8), (4, 8, 8)])
+def test_what_is_not_one_picture_is_not_saved(tmp_path, shape):
+    with pytest.raises(Refusal, match="^x: shape"):
+        images.save(torch.zeros(shape), tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_grey_picture_is_saved_and_a_device_is_left_alone(tmp_path):
+    images.save(torch.zeros(1, 8, 8), tmp_path / "a.png")
+    assert images.load(tmp_path / "a.png", size=8).shape == (3, 8, 8)
+    with pytest.raises(Refusal, match="^out: /dev/null exists and is not a regular file"):
+        images.save(torch.zeros(3, 8, 8), "/dev/null")
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "2", True])
+def test_a_limit_is_a_whole_number(limit):
+    with pytest.raises(Refusal, match="^limit: "):
+        images.shipped("faces", limit=limit)
+
+
+def test_a_picture_is_known_by_its_pixels():
+    x, y = images.shipped("faces", limit=2)
+    assert images.digest(x) == images.digest(x + 1e-4) != images.digest(y)
+
+
+def test_an_unknown_device_is_one_sentence():
+    with pytest.raises(Refusal, match="^device: 'abacus' is unknown"):
+        devices.choose("abacus")

@@ -1,0 +1,81 @@
+"""Problems with exact posteriors: their pictures, their samplers, and the judge of the restorations."""
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from examples import gaussian, low_rank, same, seeded, three
+
+from frugal import Measurement, RestorationPipeline, collapse, operators, samplers
+from frugal.checks import Refusal
+from frugal.laboratory import ExactDenoiser, Problem
+from frugal.schedule import Schedule
+
+
+def test_problem_holds_what_it_was_drawn_from():
+    prior, A = low_rank(), operators.make("sr4", (3, 4, 4))
+    problem = Problem.draw(prior, A, 0.1, 2, seeded())
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 10)
+    x_k = torch.ones(2, 3, 4, 4).double()
+    assert same(
+        problem.denoiser(schedule)(x_k, 5).flatten(1), prior.denoise(x_k.flatten(1), schedule.alpha_bar[5])
+    )
+    each = [
+        prior.likelihood_score(x.flatten()[None], y, A, 0.1, 0.5) for x, y in zip(x_k, problem.measurement.y)
+    ]
+    assert same(problem.score(x_k, 0.5), torch.cat(each))
+    means = torch.stack([p.mean() for p in problem.posteriors])
+    assert (problem.sample(2000, seeded()).mean(1) - means).abs().max() < 0.05
+
+
+def test_branches_are_the_samplers_own_hybrid():
+    A = operators.make("sr4", (3, 4, 4))
+    problem = Problem.draw(low_rank(), A, 0.1, 2, seeded())
+    schedule, draws = Schedule.from_scheduler(DDPMScheduler(), 10), 3
+    ends, curves = problem.hybrids(schedule, (0.2, 1), (1.0, 0.5), (0, 4, 10), draws, seeded())
+    assert len(ends) == 12 and [curve.shape for curve in curves.values()] == [(9, 6)] * 2
+    m, guesses = Measurement(problem.measurement.y.repeat_interleave(draws, 0), A, 0.1), []
+    for (zeta, k, lam), x in ends.items():
+        g = seeded()
+        noise = lambda g=g: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
+        record = lambda k, x, x0_hat: guesses.append(x0_hat) or x
+        guesses.clear()
+        theirs, _ = samplers.hybrid(problem.denoiser(schedule), schedule, m, noise, zeta, lam, k, record)
+        assert same(x.flatten(), theirs.flatten())
+        if k == 0:
+            assert same(curves[zeta], collapse.consecutive_psnr(guesses), 1e-5)
+
+
+@pytest.mark.parametrize("prior", [three(48), low_rank()], ids=["full", "low rank"])
+def test_judge_finds_no_fault_in_exact_restorations_and_finds_each_planted_one(prior):
+    problem = Problem.draw(prior, operators.make("sr4", (3, 4, 4)), 1.0, 3, seeded())
+    x = problem.sample(1000, seeded(1))
+    exact = problem.judge(x)
+    assert exact["mean"].max() < 0.04 and (exact["spread"] - 1).abs().max() < 0.05
+    assert (exact["coverage"].mean() - 0.9).abs() < 0.06 and exact["modes"].max() < 0.05
+    assert problem.judge(x + 0.5)["mean"].min() > 0.45
+    mean = x.mean(1, keepdim=True)
+    assert problem.judge(mean + 2 * (x - mean))["spread"].min() > 1.9
+    assert problem.judge(mean + 0.1 * (x - mean))["coverage"].max() < 0.4
+    one = prior.means[0].expand(3, 2, -1)
+    others = 1 - torch.stack([p.weights[0] for p in problem.posteriors])
+    assert same(problem.judge(one)["modes"], others, 1e-4)
+
+
+@pytest.mark.parametrize("method, tolerance", [("dmps", 0.08), ("dps", 0.08)])
+def test_samplers_reach_the_exact_posterior_mean(method, tolerance):
+    """2,000 samples under an exact denoiser, weak noise: the mean where the measurement decides, A x_0."""
+    prior, A, sigma = gaussian(48), operators.make("sr4", (3, 4, 4)), 0.05
+    scheduler = DDPMScheduler(prediction_type="sample", clip_sample=False)
+    pipe = RestorationPipeline(ExactDenoiser(prior, scheduler), scheduler)
+    pipe.set_progress_bar_config(disable=True)
+    y = A.measure(prior.sample(1, seeded(1)).reshape(1, 3, 4, 4), sigma, seeded(2)).y
+    exact = prior.posterior(y.flatten(), A.matrix(), sigma).mean().reshape(3, 4, 4)
+    m = Measurement(y.expand(2000, -1, -1, -1), A, sigma)
+    images = pipe(m, method, 100, zeta=0.5, lam=1.0, generator=seeded(3)).images
+    assert (A(images.mean(0)[None]) - A(exact[None])).abs().max() < tolerance
+    assert (images.mean(0) - exact).abs().max() < 2 * tolerance
+
+
+def test_exact_denoiser_needs_a_sample_scheduler():
+    with pytest.raises(Refusal, match="^scheduler: "):
+        ExactDenoiser(gaussian(2), DDPMScheduler())

@@ -1,0 +1,45 @@
+"""From pictures to rows: noise that belongs to the picture, and rows that say what made them."""
+
+import torch
+
+from frugal import RestorationPipeline, Settings, images
+from frugal.restore import compare, generators, measure, restore
+
+FEW = Settings(steps=2)
+
+
+def test_noise_belongs_to_the_picture_and_the_seed():
+    x0 = images.shipped("faces", limit=3)
+    y = measure(x0, "sr4", 1.0).y
+    assert torch.equal(measure(x0[1:], "sr4", 1.0).y, y[1:])  # whatever lies beside it
+    assert not torch.equal(measure(x0, "sr4", 1.0, seed=1).y, y)
+    draw = lambda role: torch.stack([torch.randn(9, generator=g) for g in generators(0, x0, role)])
+    noise = draw("sampler")
+    assert torch.equal(noise, draw("sampler"))
+    assert len({*map(tuple, noise.tolist()), *map(tuple, draw("measurement").tolist())}) == 6
+
+
+def test_rows_say_what_made_them_and_every_method_sees_the_same_measurement():
+    pipe = RestorationPipeline.from_pretrained()
+    pipe.set_progress_bar_config(disable=True)
+    faces = images.named("faces", limit=2)
+    rows, restored = compare(pipe, faces, "sr4", 0.01, FEW, batch_size=1)
+    assert [(row["image"], row["method"]) for row in rows] == [
+        (name, method) for method in ("dps", "dmps", "hybrid") for name in faces
+    ]
+    assert [row["picture"] for row in rows[:2]] == [images.digest(x) for x in faces.values()]
+    assert [(row["backprops"], row["switch"], row["nfe"]) for row in rows[::2]] == [(2, 0, 2), (0, 2, 2), (1, 1, 2)]
+    assert set(restored) == {"measured", "dps", "dmps", "hybrid"}
+    x0 = torch.stack(list(faces.values()))
+    again, _ = restore(pipe, x0, "sr4", "dps", 0.01, FEW)
+    assert all(abs(a["psnr"] - b["psnr"]) < 1e-4 for a, b in zip(again, rows))
+
+
+def test_quality_is_that_of_the_picture_as_it_would_be_stored(monkeypatch):
+    """pSNR and LPIPS see the same picture, clipped to [-1, 1]."""
+    from frugal import metrics
+
+    x0 = images.shipped("faces", limit=2)
+    outside = torch.where(x0 > 0.2, 3.0, x0)
+    scores = metrics.quality(outside, x0)
+    assert scores == metrics.quality(outside.clamp(-1, 1), x0)

@@ -1,0 +1,73 @@
+"""One set of defaults, completed in one place, and step sizes that belong to a prior."""
+
+import json
+
+import pytest
+
+from frugal import RestorationPipeline, Settings, prior, step_sizes
+from frugal.checks import Refusal
+from frugal.step_sizes import StepSizes
+
+SIZES = StepSizes({"sr4": {0: {"zeta": 10.0, "lam": 1.0}, 50: {"zeta": 40.0, "lam": 1.5}}})
+
+
+def test_half_of_the_steps_whatever_their_number():
+    assert [Settings(steps=t).complete("hybrid", "sr4", SIZES).switch for t in (1, 20, 101)] == [0, 10, 50]
+
+
+def test_each_method_takes_its_own_step_sizes():
+    complete = lambda method, **given: Settings(**given).complete(method, "sr4", SIZES)
+    assert complete("dps") == Settings(zeta=10.0)
+    assert complete("dmps") == Settings(lam=1.5)
+    assert complete("hybrid") == Settings(switch=50, zeta=40.0, lam=1.5)
+    assert complete("hybrid", switch="collapse").zeta == 40.0
+    assert complete("hybrid", zeta=3, lam=0).zeta == 3 and complete("hybrid", zeta=3, lam=0).lam == 0
+
+
+def test_fewer_steps_are_longer_and_an_unknown_task_has_the_rule():
+    assert Settings(steps=20).complete("dps", "sr4", SIZES).zeta == 50.0
+    assert Settings().complete("dps", "deblur", SIZES).zeta == step_sizes.RULE["zeta"]
+    assert StepSizes().of("sr4", 3, 10) == {"zeta": 60.0, "lam": 1.0}
+
+
+@pytest.mark.parametrize(
+    "given, named",
+    [
+        ({"steps": 0}, "steps"),
+        ({"steps": True}, "steps"),
+        ({"steps": 1001}, "steps"),
+        ({"steps": 20.0}, "steps"),
+        ({"switch": -1}, "switch"),
+        ({"switch": 101}, "switch"),
+        ({"switch": "soon"}, "switch"),
+        ({"switch": 1.5}, "switch"),
+        ({"zeta": -1}, "zeta"),
+        ({"lam": float("nan")}, "lam"),
+        ({"zeta": "large"}, "zeta"),
+    ],
+)
+@pytest.mark.parametrize("method", ["dps", "hybrid"])
+def test_every_setting_is_checked_for_every_method(given, named, method):
+    with pytest.raises(Refusal, match=f"^{named}"):
+        Settings(**given).complete(method, "sr4", SIZES)
+
+
+def test_the_shipped_prior_has_step_sizes_of_its_own_weights():
+    pipe = RestorationPipeline.from_pretrained()
+    file = json.loads((prior.SHIPPED / "faces64" / step_sizes.FILE).read_text())
+    assert file["meta"]["prior_digest"] == pipe.digest()
+    assert {"sr4", "sr16", "inpaint-box"} <= set(pipe.step_sizes.tuned)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"meta": {"prior_digest": "a"}, "tuned": {"sr4": {"0": {}}}}'])
+def test_a_damaged_file_is_one_sentence(tmp_path, content):
+    (tmp_path / step_sizes.FILE).write_text(content)
+    with pytest.raises(Refusal, match="^prior: .* holds no step sizes"):
+        step_sizes.read(tmp_path, "a")
+
+
+def test_step_sizes_of_other_weights_are_refused(tmp_path):
+    (tmp_path / step_sizes.FILE).write_text('{"meta": {"prior_digest": "a"}, "tuned": {}}')
+    assert step_sizes.read(tmp_path, "a") == StepSizes()
+    with pytest.raises(Refusal, match="^prior: .* tuned on other weights"):
+        step_sizes.read(tmp_path, "b")

@@ -1,0 +1,64 @@
+"""Intervals, verdicts, pairs of pictures, and the table that the command prints."""
+
+import math
+
+import pytest
+
+from frugal import statistics, tables
+
+
+@pytest.mark.parametrize(
+    "bounds, better, word",
+    [
+        ((0.1, 0.3), 1, "better"),
+        ((0.1, 0.3), -1, "worse"),
+        ((-0.3, -0.1), 1, "worse"),
+        ((-0.3, -0.1), -1, "better"),
+        ((-0.1, 0.1), 1, "undecided"),
+        ((float("nan"), float("nan")), 1, "undecided"),
+    ],
+)
+def test_a_verdict_needs_an_interval_without_zero(bounds, better, word):
+    assert statistics.verdict((sum(bounds) / 2, *bounds), better) == word
+
+
+def rows_of(values, method="dps", **more):
+    return [
+        {"image": str(i), "method": method, "psnr": v, "lpips": None, "seconds": 2.0, **more}
+        for i, v in enumerate(values)
+    ]
+
+
+def test_the_table_pairs_pictures():
+    """DPS varies by 10 dB between pictures, the hybrid is 1 dB better on each: the difference has no spread."""
+    rows = rows_of([0.0, 10.0, 20.0]) + rows_of([1.0, 11.0, 21.0], "hybrid")
+    head, line, dps, hybrid, difference = tables.summary(rows).splitlines()
+    assert "LPIPS" not in head and set(line) <= set("|- ")
+    assert dps.split("|")[1:3] == [" dps          ", " 10.000 [-14.841, 34.841] "]
+    assert "11.000" in hybrid and difference.split("|")[2].strip() == "+1.000 [+nan, +nan]"
+
+
+def test_pairs_are_made_by_picture_and_the_others_are_counted():
+    rows = rows_of([0.0, 10.0, 20.0, 30.0]) + list(reversed(rows_of([1.0, 12.0], "dmps")))
+    assert statistics.differences(rows, "dmps", "dps", "psnr") == [1.0, 2.0]
+    assert statistics.without_partner(rows, "dmps", "dps") == 2
+    assert tables.summary(rows).splitlines()[-1].startswith("dmps - dps leaves out 2 pictures")
+
+
+def test_the_same_name_with_another_content_is_another_picture():
+    rows = rows_of([0.0], picture="a") + rows_of([5.0], "dmps", picture="b")
+    assert statistics.differences(rows, "dmps", "dps", "psnr") == []
+    assert math.isnan(statistics.paired_interval(rows, "dmps", "dps", "psnr")[0])
+
+
+def test_a_share_has_wilsons_interval():
+    mean, low, high = statistics.share(9, 10)
+    assert mean == 0.9 and abs(low - 0.5958) < 1e-3 and abs(high - 0.9821) < 1e-3
+    assert all(map(math.isnan, statistics.share(0, 0)))
+
+
+def test_judged_says_when_there_is_nothing_to_judge():
+    rows = rows_of([0.0, 1.0]) + rows_of([1.0, 2.5], "dmps")
+    assert statistics.judged(rows, "dmps", "dps", "lpips") == ("not measured", "not measured")
+    text, word = statistics.judged(rows, "dmps", "dps", "psnr")
+    assert text.startswith("+1.250 [") and word == "undecided"
