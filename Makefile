@@ -17,7 +17,7 @@ help:
 	@echo "make book    run every notebook, build the book, and print the path of its first page"
 	@echo "make print   the book as one page for paper; runs the notebooks only if 'make book' has not"
 	@echo "make notebooks  run every notebook and keep its outputs, as they are committed"
-	@echo "make measure NAME=fidelity ARGUMENTS='--limit 4'  renew one file of book/measured"
+	@echo "make measure NAME=fidelity ARGUMENTS='--faces 4'  renew one file of book/measured"
 	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
 	@echo "make setup   the environment alone; the commands above begin with it"
 	@echo "make clean   remove what was built and the caches; the environment stays"

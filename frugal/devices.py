@@ -8,15 +8,17 @@ from .checks import Refusal
 
 
 def choose(name: str | torch.device = "auto") -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU. Raises Refusal for a device that torch does not know."""
+    """ "auto" is the GPU where there is one, else the CPU. Raises Refusal for a device that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(name)
-    except RuntimeError:
+        device = torch.device(name)
+        torch.empty(0, device=device)  # a GPU that is not there is only noticed when it is used
+    except (RuntimeError, AssertionError):
         raise Refusal(
-            f"device: {name!r} is unknown; accepted are auto, cpu, cuda, cuda:0 and so on"
+            f"device: {name!r} is not on this machine; accepted are auto, cpu, cuda, cuda:0 and so on"
         ) from None
+    return device
 
 
 def describe(device: torch.device) -> str:

@@ -39,6 +39,14 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as JSON, whole or not at all. Raises Refusal as ``whole`` does."""
+    """Write ``content`` as JSON, whole or not at all, with a line for each of its "rows" if these are a list.
+
+    Raises Refusal as ``whole`` does.
+    """
+    text = json.dumps(content, indent=1)
+    if isinstance(content, dict) and isinstance(content.get("rows"), list) and content["rows"]:
+        head = json.dumps({**content, "rows": []}, indent=1)
+        rows = ",\n".join(f"  {json.dumps(row)}" for row in content["rows"])
+        text = head.replace('"rows": []', f'"rows": [\n{rows}\n ]', 1)
     with whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n")
+        partial.write_text(text + "\n")

@@ -62,11 +62,11 @@ def code_digest(*modules: str) -> str:
 
 
 def meaning(source: str) -> str:
-    """The syntax tree of a source text without docstrings and annotations."""
+    """The syntax tree of a source text without docstrings and annotations, the same for every Python."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
             and ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:]
@@ -74,4 +74,16 @@ def meaning(source: str) -> str:
             node.returns = None
         if isinstance(node, ast.arg):
             node.annotation = None
-    return ast.dump(tree)
+    return written(tree)
+
+
+def written(node: object) -> str:
+    """A syntax tree as text; what is empty is left out, for newer versions of Python have more fields."""
+    if isinstance(node, list):
+        return f"[{','.join(map(written, node))}]"
+    if isinstance(node, ast.AST):
+        fields = [
+            f"{name}={written(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
+        ]
+        return f"{type(node).__name__}({','.join(fields)})"
+    return repr(node)

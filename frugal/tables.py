@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from .metrics import METRICS
 from .samplers import METHODS
-from .statistics import differences, interval, paired_interval, values, with_interval, without_partner
+from .statistics import column, interval, paired_interval, values, with_interval, without_partner
 
 
 def markdown(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
@@ -22,18 +22,19 @@ def summary(rows: list[dict], seconds: bool = True) -> str:
     """
     present = [m for m in METHODS if values(rows, m, "image")]
     measured = [key for key in METRICS if None not in [row[key] for row in rows]]
-    lines = [["", *(METRICS[key].heading for key in measured), "seconds"]]
+    lines = [["", *(METRICS[key].heading for key in measured), *["seconds"] * seconds]]
     for m in present:
-        time = f"{interval(values(rows, m, 'seconds'))[0]:.2f}"
-        lines.append([m, *(with_interval(interval(values(rows, m, key))) for key in measured), time])
-    others = [m for m in present if m != "dps" and differences(rows, m, "dps", "seconds")]
+        time = [f"{interval(values(rows, m, 'seconds'))[0]:.2f}"] if seconds else []
+        lines.append([m, *(with_interval(interval(values(rows, m, key))) for key in measured), *time])
+    others = [
+        m for m in present if m != "dps" and column(rows, m, "method").keys() & column(rows, "dps", "method")
+    ]
     for m in others:
         gaps = [paired_interval(rows, m, "dps", key) for key in measured]
-        lines.append([f"{m} - dps", *(with_interval(gap, sign="+") for gap in gaps), ""])
-    lines = lines if seconds else [line[:-1] for line in lines]
+        lines.append([f"{m} - dps", *(with_interval(gap, sign="+") for gap in gaps), *[""] * seconds])
     widths = [max(map(len, cells)) for cells in zip(*lines)]
     lines.insert(1, ["-" * width for width in widths])
     text = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) + " |" for line in lines]
     alone = {m: without_partner(rows, m, "dps") for m in others}
-    text += [f"{m} - dps leaves out {n} pictures that only one of the two has" for m, n in alone.items() if n]
+    text += [f"\n{m} - dps leaves out {n} pictures that only one of the two has" for m, n in alone.items() if n]
     return "\n".join(text)

@@ -88,7 +88,10 @@ def third_party(paths):
                 names.add(node.module.partition(".")[0])
     beside = {path.stem for path in paths} | {path.parent.name for path in paths}
     owners = packages_distributions()
-    return {canonicalize_name(owners[n][0]) for n in names - beside - set(sys.stdlib_module_names) - {"frugal"}}
+    return {
+        canonicalize_name(owners[n][0])
+        for n in names - beside - set(sys.stdlib_module_names) - {"frugal", "measure"}
+    }
 
 
 def declared(*extras):

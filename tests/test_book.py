@@ -2,7 +2,6 @@
 
 import ast
 import importlib.util
-import json
 import os
 import pkgutil
 import re
@@ -13,22 +12,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import torch
 import yaml
-from diffusers import DDPMScheduler, UNet2DModel
 from myst_parser.mdit_to_docutils.base import default_slugify
-from sphinx.application import Sphinx
-from sphinx.errors import SphinxWarning
-from sphinx.util.docutils import docutils_namespace
 
 import frugal
-from frugal import RestorationPipeline, evaluate, images
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md")) + NOTEBOOKS
-MEASURED = ROOT / "book" / "measured"
-PRIOR = ROOT / "frugal" / "priors" / "faces64"
 PARAMETERS = {"images", "steps", "switch", "sigma", "seed", "prior", "device"}
 
 
@@ -113,7 +104,13 @@ def test_a_function_in_the_map_exists_and_names_its_equation(label):
         assert label in equations_named(pkgutil.resolve_name(name).__doc__), name
 
 
-@pytest.mark.parametrize("module", sorted(Path(frugal.__file__).parent.glob("*.py")), ids=lambda p: p.stem)
+LIBRARY = Path(frugal.__file__).parent
+MODULES = [
+    path for path in sorted(LIBRARY.rglob("*.py")) if path.parent.name != "pictures"
+]  # a script of its own
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))
 def test_every_equation_that_a_docstring_names_is_in_the_map(module):
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds)]
@@ -210,95 +207,6 @@ def loaded(path):
     return module
 
 
-@pytest.fixture(scope="module")
-def fidelity():
-    return loaded(ROOT / "book" / "measure_fidelity.py")
-
-
-def test_fidelity_page_shows_every_variant(fidelity):
-    shown = re.findall(r"^```\{measured\} fidelity.json (.+)$", prose(ROOT / "book" / "fidelity.md"), re.M)
-    assert sorted(" ".join(shown).split()) == sorted(run[0] for run in fidelity.RUNS if run[0] != run[1])
-
-
-def test_each_variant_changes_what_the_library_gives(fidelity, monkeypatch):
-    """On a small random network, and with enough noise that its place in the picture matters."""
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
-    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
-    pipe = RestorationPipeline(unet, DDPMScheduler())
-    pipe.set_progress_bar_config(disable=True)
-    monkeypatch.setattr(fidelity, "SIGMA", 0.3)
-    x0, given = torch.nn.functional.avg_pool2d(images.shipped("faces", limit=2), 2), {}
-    for name, reference, task, change, step in fidelity.RUNS:
-        restored = fidelity.restore(change(fidelity.problem(pipe, task, x0, 3, 0)), step, seed=0)
-        assert restored.isfinite().all()
-        if name == reference:
-            given[task, name] = evaluate.restore(pipe, x0, [0, 1], task, name, sigma=0.3, steps=3)[1]
-        difference = (restored - given[task, reference]).abs().max()
-        assert difference < 1e-5 if name == reference else difference > 1e-3, name
-
-
-def measured_rows():
-    """Two pictures: a variant 1 dB above the library, and one that differs in LPIPS by chance."""
-    values = {"ours": (20, 21, 0.1, 0.2), "up": (21, 22.2, 0.1, 0.2), "noisy": (20, 21, 0.2, 0.1)}
-    return [
-        {"image": i, "task": "sr4", "method": name, "reference": "ours", "psnr": v[i], "lpips": v[2 + i]}
-        for name, v in values.items()
-        for i in (0, 1)
-    ]
-
-
-@pytest.fixture
-def build(tmp_path, monkeypatch):
-    """Build one page that shows a measured file; a warning is an error. Returns its HTML."""
-    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
-
-    def build(arguments, content):
-        (tmp_path / "measured").mkdir()
-        (tmp_path / "measured" / "file.json").write_text(content)
-        (tmp_path / "index.md").write_text(f"# Title\n\n```{{measured}} {arguments}\n```\n")
-        out, options = tmp_path / "out", {"extensions": ["myst_parser", "measured"], "html_theme": "basic"}
-        quiet = {"status": None, "warning": None, "warningiserror": True}
-        with docutils_namespace():
-            Sphinx(tmp_path, None, out, out / "tree", "html", options, **quiet).build()
-        return (out / "index.html").read_text()
-
-    return build
-
-
-def test_measured_files_become_tables(build):
-    html = build("file.json up noisy", json.dumps({"meta": {}, "rows": measured_rows()}))
-    assert "+1.100 [-0.171, +2.371], undecided" in html and html.count("<tr") == 3
-
-
-@pytest.mark.parametrize(
-    "arguments, content",
-    [
-        ("none.json up", "{}"),
-        ("file.json up", "{"),
-        ("file.json up", "{}"),
-        ("file.json", '{"meta": {}, "rows": []}'),
-        ("file.json else", json.dumps({"meta": {}, "rows": measured_rows()})),
-    ],
-    ids=["no file", "cut short", "no rows", "no meta", "no such variant"],
-)
-def test_a_bad_measured_file_stops_the_build(build, arguments, content):
-    with pytest.raises(SphinxWarning, match="measured"):
-        build(arguments, content)
-
-
-@pytest.mark.parametrize("name", ["celeba_val_sr16", "celeba_val_sr4", "fidelity"])
-def test_what_is_measured_was_measured_with_the_prior_that_ships(name):
-    meta = json.loads((MEASURED / f"{name}.json").read_text())["meta"]
-    assert meta["prior_digest"] == RestorationPipeline.from_pretrained().digest()
-
-
-def test_the_last_station_of_the_training_is_the_prior_that_ships():
-    stations = json.loads((MEASURED / "samples.json").read_text())["rows"]
-    *_, last = map(json.loads, (PRIOR / "curve.jsonl").read_text().splitlines())
-    assert list(stations.items())[-1] == (str(last["pictures"]), RestorationPipeline.from_pretrained().digest())
-
-
 def test_the_contents_list_every_page():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
@@ -384,11 +292,3 @@ def test_an_unknown_notebook_parameter_is_one_sentence_and_exit_code_2():
     assert (
         done.stderr.startswith("build: parameter: 'pictures'") and len(done.stderr.strip().splitlines()) == 1
     )
-
-
-def test_the_model_card_states_what_was_measured():
-    prior = json.loads((ROOT / "book" / "measured" / "prior.json").read_text())["priors"]["faces64"]
-    card = (PRIOR / "README.md").read_text()
-    assert prior["digest"] in card and prior["digest"] == RestorationPipeline.from_pretrained().digest()
-    assert ", ".join(f"{error:.4f}" for error in prior["eps error"].values()) in card
-    assert f"{prior['samples to nearest training picture'][2]:.3f}" in card

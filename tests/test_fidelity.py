@@ -17,7 +17,7 @@ from frugal import RestorationPipeline, Settings, images, restore
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from measure import command, fidelity, record  # noqa: E402
+from measure import command, fidelity, record, variants  # noqa: E402
 from measure.variants import VARIANTS  # noqa: E402
 
 
@@ -40,10 +40,10 @@ def test_the_page_shows_every_variant():
 
 def test_each_variant_changes_what_the_library_gives(pipe, monkeypatch):
     """With enough noise that its place in the picture matters."""
-    monkeypatch.setattr(fidelity, "SIGMA", 0.3)
+    monkeypatch.setattr(variants, "SIGMA", 0.3)
     x0, given = torch.nn.functional.avg_pool2d(images.shipped("faces", limit=2), 2), {}
     for v in VARIANTS:
-        restored = fidelity.run(v.change(fidelity.problem(pipe, v.task, x0, 3, 0)), v.step, seed=0)
+        restored = variants.run(v.change(variants.problem(pipe, v.task, x0, 3, 0)), v.step, seed=0)
         assert restored.isfinite().all()
         if v.name == v.reference:
             given[v.task, v.name] = restore.restore(pipe, x0, v.task, v.name, 0.3, Settings(steps=3))[1]
@@ -114,9 +114,20 @@ def test_a_number_that_is_missing_is_called_so(build):
     assert html.count("not measured") == 1
 
 
+def test_a_variant_that_is_what_the_library_does_is_called_so(build):
+    html = build("file.json ours", json.dumps({"meta": {}, "rows": measured_rows()}))
+    assert html.count("the same") == 2
+
+
 def test_how_the_rows_were_made_is_a_sentence(build):
     arguments = {"faces": 2, "steps": 3}
-    meta = {"arguments": arguments, "sigma": 0.3, "seed": 0, "prior_digest": "abcdefghijklm", "device": "a CPU"}
+    meta = {
+        "arguments": arguments,
+        "sigma": 0.3,
+        "seed": 0,
+        "prior_digest": "abcdefghijklm",
+        "device": "a CPU",
+    }
     html = build("file.json", json.dumps({"meta": meta, "rows": []}))
     assert "2 faces, t = 3, sigma = 0.3, seed 0, prior" in html and "abcdefghijkl<" in html
 

@@ -65,5 +65,5 @@ def test_a_picture_is_known_by_its_pixels():
 
 
 def test_an_unknown_device_is_one_sentence():
-    with pytest.raises(Refusal, match="^device: 'abacus' is unknown"):
+    with pytest.raises(Refusal, match="^device: 'abacus' is not on this machine"):
         devices.choose("abacus")

@@ -185,6 +185,15 @@ def test_arrays_and_folders_may_be_mixed(faces, tmp_path):
     assert read_pictures([faces, tmp_path / "more.npy"], 16).shape == (14, 3, 16, 16)
 
 
+def test_more_pictures_than_memory_are_one_sentence(faces, monkeypatch):
+    def full(arrays):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "concatenate", full)
+    with pytest.raises(Refusal, match="^images: the pictures do not fit into memory"):
+        read_pictures([faces], 16)
+
+
 def array(path, value):
     np.save(path, value, allow_pickle=True)
     return path

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from frugal.metrics import METRICS
-from frugal.statistics import judged
+from frugal.statistics import judged, values
 
 MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
 HEAD = ["variant", "of, on", *(f"{metric.heading} minus ours" for metric in METRICS.values())]
@@ -24,8 +24,14 @@ def line(rows: list[dict], name: str) -> list[str]:
     """The cells of one variant's row; the last word of a measure says what the variant is in it."""
     reference, task = next((row["reference"], row["task"]) for row in rows if row["method"] == name)
     same = [row for row in rows if row["task"] == task]
-    differences = [dict.fromkeys(judged(same, name, reference, key)) for key in METRICS]
-    return [f"`{name}`", f"{reference}, {task}", *(", ".join(words) for words in differences)]
+    return [f"`{name}`", f"{reference}, {task}", *(difference(same, name, reference, key) for key in METRICS)]
+
+
+def difference(rows: list[dict], name: str, reference: str, key: str) -> str:
+    """A paired difference and its verdict; "the same" for a variant that is what the library does anyway."""
+    if values(rows, name, key) == values(rows, reference, key) and None not in values(rows, name, key):
+        return "the same"
+    return ", ".join(dict.fromkeys(judged(rows, name, reference, key)))
 
 
 class Measured(SphinxDirective):

@@ -6,23 +6,17 @@ on where it was interrupted.
 """
 
 import argparse
-import math
 from pathlib import Path
 
-import torch
-from diffusers.utils.torch_utils import randn_tensor
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, images, provenance, restore
+from frugal import RestorationPipeline, checks, images, provenance
 from frugal.devices import choose
 from frugal.metrics import quality
-from frugal.schedule import Schedule
-from frugal.step_sizes import StepSizes
 
 from . import record
-from .variants import VARIANTS, Problem, Step
+from .variants import SIGMA, VARIANTS, problem, run, step_sizes
 
-SIGMA = 0.01
 STEPS = 100
 DEPENDS = provenance.SAMPLING
 OF_A_PRIOR = True
@@ -44,15 +38,8 @@ def settings(name: str, prior: str = record.SHIPPED, steps: int = STEPS) -> dict
     return {
         "sigma": SIGMA,
         "step_sizes": {v.task: step_sizes(sizes, v.task, steps) for v in VARIANTS},
-        "variants": record.digest(
-            *(Path(__file__).with_name(f"{part}.py") for part in ("variants", "fidelity"))
-        ),
+        "variants": record.digest(Path(__file__).with_name("variants.py")),
     }
-
-
-def step_sizes(sizes: StepSizes, task: str, steps: int) -> dict[str, float]:
-    """zeta of the library's DPS and lam of its DMPS."""
-    return {"zeta": sizes.of(task, 0, steps)["zeta"], "lam": sizes.of(task, steps, steps)["lam"]}
 
 
 def measure(args: argparse.Namespace) -> dict:
@@ -79,29 +66,3 @@ def measure(args: argparse.Namespace) -> dict:
         ]
         record.write(record.part(args.out), {"meta": meta, "rows": rows})
     return {"meta": meta, "rows": rows}
-
-
-def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int) -> Problem:
-    """The task's measurements of faces x0 (B, C, H, W), as ``restore.restore`` makes them."""
-    config = pipe.scheduler.config
-    bound = config.clip_sample_range if config.clip_sample else math.inf
-    bare = RestorationPipeline(pipe.unet, pipe.scheduler.from_config(config, clip_sample=False))
-    schedule = Schedule.from_scheduler(pipe.scheduler, steps)
-    return Problem(
-        x0=x0.to(pipe.device),
-        m=pipe.fitting(restore.measure(x0, task, SIGMA, seed)),
-        **step_sizes(pipe.step_sizes, task, steps),
-        schedule=schedule,
-        guess=bare.denoiser(schedule),
-        clip=lambda x0_hat: x0_hat.clamp(-bound, bound),
-    )
-
-
-def run(p: Problem, step: Step, seed: int) -> torch.Tensor:
-    """A step from k = t to 1 with ``restore.restore``'s noise; restorations (B, C, H, W) on the CPU."""
-    own = restore.generators(seed, p.x0, "sampler")
-    noise = lambda: randn_tensor(p.x0.shape, own, p.x0.device)
-    x = noise()
-    for k in p.schedule.steps:
-        x = step(p, k, x, noise())
-    return x.cpu()

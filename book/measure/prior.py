@@ -35,9 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--val", nargs="+", type=Path, required=True, help="pictures of others")
     add("--crop", type=int, help="side of the centred square to cut out, 140 for aligned CelebA")
-    add(
-        "--priors", nargs="+", default=[record.SHIPPED], help="shipped names or folders (default %(default)s)"
-    )
+    shipped = [Path(record.SHIPPED)]
+    add("--priors", nargs="+", type=Path, default=shipped, help="shipped names or folders (default faces64)")
 
 
 def settings(name: str) -> dict[str, object]:
@@ -49,15 +48,15 @@ def measure(args: argparse.Namespace) -> dict:
     """{"meta", "pictures": distances and errors without a prior, "priors": {NAME: {...}}}."""
     device, priors = choose(args.device), {}
     held_out, training = (read_pictures(paths, 64, args.crop) for paths in (args.val, args.images))
-    for name in args.priors:
-        pipe = record.prior_alone(name).to(device)
-        priors[Path(name).name] = of_prior(pipe, held_out.to(device), training)
+    for path in args.priors:
+        pipe = record.prior_alone(str(path)).to(device)
+        priors[path.name] = of_prior(pipe, held_out.to(device), training)
     meta = record.stamp(
         args,
         None,
         DEPENDS,
         **settings(args.name),
-        prior=Path(args.priors[-1]).name,
+        prior=args.priors[-1].name,
         prior_digest=list(priors.values())[-1]["digest"],
         training_pictures=len(training),
         held_out_pictures=len(held_out),

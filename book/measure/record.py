@@ -88,9 +88,10 @@ def kept(
     """Content to go on from, of ``out`` or its ``part``: {} unless all that changes a number was the same.
 
     That is the whole stamp without its command, commit and versions. ``apart_from`` names arguments that may
-    differ, because they only say how much is measured.
+    differ, because they only say how much is measured; ``measured`` names parts of the stamp that are numbers
+    themselves.
     """
-    may = {"command", *provenance.versions()}
+    may = {"command", *provenance.versions(), *measured}
     for file in (part(out), out):
         there = content(file)
         ours, theirs = (
@@ -136,8 +137,7 @@ def stale(name: str, module: ModuleType, folder: Path = FOLDER) -> list[str]:
         if meta["code"] != provenance.code_digest(*module.DEPENDS):
             reasons.append("was measured with other code")
         in_use = json.loads(json.dumps(module.settings(name)))
-        differing = [key for key, value in in_use.items() if meta.get(key) != value]
-        if differing:
+        if differing := [key for key, value in in_use.items() if meta.get(key) != value]:
             reasons.append(f"was measured with other settings than those in use ({', '.join(differing)})")
     command = meta.get("command", f"python book/measure {name}")
     return [f"{name}.json {reason}; renew it: {command}" for reason in reasons]

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(name: str) -> dict[str, object]:
     """What the faces depend on beside the prior."""
-    return {"faces": FACES, "noise": SEED}
+    return {"faces": FACES, "seed": SEED}
 
 
 def measure(args: argparse.Namespace) -> dict:

@@ -238,6 +238,3 @@ def chosen(rows: Sequence[dict]) -> dict[str, dict[str, float]]:
         str(k): {"zeta": row["zeta"] or zetas[-1], "lam": lams[0] if row["lam"] is None else row["lam"]}
         for k, row in best.items()
     }
-
-
-# ready

@@ -3,15 +3,20 @@
 ``book/fidelity.md`` explains the variants by name.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch.nn import functional as F
 
-from frugal import guidance, operators, samplers
+from frugal import RestorationPipeline, guidance, operators, restore, samplers
 from frugal.measurement import Measurement
 from frugal.schedule import Schedule
+from frugal.step_sizes import StepSizes
+
+SIGMA = 0.01
 
 
 @dataclass(frozen=True)
@@ -181,3 +186,34 @@ VARIANTS = (
     Variant("dmps", "dmps", "deblur", as_it_is, dmps),
     Variant("tiled-blur", "dmps", "deblur", tiled_singular_values, dmps),
 )
+
+
+def step_sizes(sizes: StepSizes, task: str, steps: int) -> dict[str, float]:
+    """zeta of the library's DPS and lam of its DMPS."""
+    return {"zeta": sizes.of(task, 0, steps)["zeta"], "lam": sizes.of(task, steps, steps)["lam"]}
+
+
+def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int) -> Problem:
+    """The task's measurements of faces x0 (B, C, H, W), as ``restore.restore`` makes them."""
+    config = pipe.scheduler.config
+    bound = config.clip_sample_range if config.clip_sample else math.inf
+    bare = RestorationPipeline(pipe.unet, pipe.scheduler.from_config(config, clip_sample=False))
+    schedule = Schedule.from_scheduler(pipe.scheduler, steps)
+    return Problem(
+        x0=x0.to(pipe.device),
+        m=pipe.fitting(restore.measure(x0, task, SIGMA, seed)),
+        **step_sizes(pipe.step_sizes, task, steps),
+        schedule=schedule,
+        guess=bare.denoiser(schedule),
+        clip=lambda x0_hat: x0_hat.clamp(-bound, bound),
+    )
+
+
+def run(p: Problem, step: Step, seed: int) -> torch.Tensor:
+    """A step from k = t to 1 with ``restore.restore``'s noise; restorations (B, C, H, W) on the CPU."""
+    own = restore.generators(seed, p.x0, "sampler")
+    noise = lambda: randn_tensor(p.x0.shape, own, p.x0.device)
+    x = noise()
+    for k in p.schedule.steps:
+        x = step(p, k, x, noise())
+    return x.cpu()

@@ -122,7 +122,7 @@ class LowRankMixture(Mixture):
     def posterior(self, y: torch.Tensor, A: LinearOperator | torch.Tensor, sigma: float) -> Self:
         """p(x | y) for y = A x + sigma n, itself such a mixture: one y, and A a LinearOperator.
 
-        x = means[j] + factors[j] u + D^(1/2) z. First u given y, with D's noise counted to y's (Woodbury's
+        x = means[j] + factors[j] u + D^(1/2) z. First u given y, with D's noise added to y's (Woodbury's
         identity); then the rest of x given y and u. Raises Refusal unless sigma > 0, for an A or a y of
         another size, for a matrix, and for a mixture that is a posterior already.
         """

@@ -1,6 +1,6 @@
 """Mixtures of Gaussians: priors whose denoiser, posterior and likelihood score are known exactly.
 
-``Mixture`` is what they all can do. ``GaussianMixture`` has full covariances, for up to about a hundred
+``Mixture`` says what all of them can do. ``GaussianMixture`` has full covariances, for up to about a hundred
 entries; ``low_rank.LowRankMixture`` is for whole pictures.
 """
 

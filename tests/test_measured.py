@@ -1,0 +1,248 @@
+"""Measured files belong to the prior, the code and the settings in use, and one command renews each."""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+
+from frugal import RestorationPipeline, images, provenance
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "book"))
+
+from measure import command, record  # noqa: E402
+
+PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "book").glob("*.md")))
+
+
+@pytest.mark.parametrize("name", command.MEASURED)
+def test_a_measured_file_belongs_to_what_is_in_use(name):
+    reasons = record.stale(name, command.MEASURED[name])
+    assert not reasons, "\n".join(reasons)
+
+
+def test_every_measured_file_has_a_command_and_a_line_on_the_page():
+    there = {path.stem for path in record.FOLDER.glob("*.json")}
+    assert there <= set(command.MEASURED)
+    table = re.findall(r"^\| `(\w+)\.json` \|.*`make measure NAME=(\w+)", PAGES, re.M)
+    assert dict(table) == {name: name for name in command.MEASURED}
+
+
+def test_a_record_of_history_says_why_it_is_not_renewed():
+    (name,) = (name for name, module in command.MEASURED.items() if hasattr(module, "HISTORY"))
+    meta = record.content(record.FOLDER / f"{name}.json")["meta"]
+    assert "stamp says which weights" in command.MEASURED[name].HISTORY
+    assert len(meta["prior_digest"]) == 64
+
+
+def test_the_last_station_of_the_training_is_the_prior_that_ships():
+    rows = record.content(record.FOLDER / "samples.json")["rows"]
+    assert list(rows.items())[-1] == (str(command.samples.seen_by("faces64")), record.shipped_digest())
+
+
+def test_step_sizes_in_use_are_those_that_were_tuned():
+    chosen = record.content(record.FOLDER / "tuning.json")["chosen"]
+    tuned = RestorationPipeline.from_pretrained().step_sizes.tuned
+    assert {task: {str(k): row for k, row in rows.items()} for task, rows in tuned.items()} == chosen
+
+
+def test_step_sizes_were_chosen_by_the_rule():
+    content = record.content(record.FOLDER / "tuning.json")
+    for task, chosen in content["chosen"].items():
+        assert command.tuning.chosen([row for row in content["rows"] if row["task"] == task]) == chosen
+
+
+def test_step_sizes_were_tuned_on_faces_that_no_table_uses():
+    tuned_on = set(record.content(record.FOLDER / "tuning.json")["meta"]["pictures"])
+    used = {images.digest(x) for x in images.shipped("faces")}
+    for file in record.FOLDER.glob("*.json"):
+        used |= {row["picture"] for row in record.content(file).get("rows", []) if "picture" in row}
+    assert tuned_on and not tuned_on & used
+
+
+def arguments(**given):
+    """Arguments of a measurement as the command has them."""
+    shared = {"name": "tried", "command": "python book/measure tried", "seed": 1, "device": "cpu"}
+    return argparse.Namespace(**shared, prior="faces64", out=Path("tried.json"), **given)
+
+
+def module(**changes):
+    """A module of a measured file."""
+    fields = {"DEPENDS": ("schedule",), "OF_A_PRIOR": True, "settings": lambda name: {"sigma": 0.01}}
+    return SimpleNamespace(**fields | changes)
+
+
+@pytest.fixture
+def stamped(tmp_path):
+    """Write tried.json with a good stamp and some changes of it; returns its folder."""
+
+    def stamped(**changes):
+        meta = record.stamp(arguments(steps=3), record.prior_alone("faces64"), ("schedule",), sigma=0.01)
+        record.write(tmp_path / "tried.json", {"meta": meta | changes, "rows": []})
+        return tmp_path
+
+    return stamped
+
+
+def test_a_stamp_is_complete_and_says_nothing_of_folders(stamped):
+    meta = record.content(stamped() / "tried.json")["meta"]
+    assert set(meta) == {*record.STAMP, "sigma"}
+    assert meta["arguments"] == {"steps": 3} and meta["seed"] == 1 and meta["prior"] == "faces64"
+    assert record.plain([Path("/home/faces.npy"), 2]) == ["faces.npy", 2]
+    assert record.stale("tried", module(), stamped()) == []
+
+
+@pytest.mark.parametrize(
+    "changes, changed, reason",
+    [
+        ({"prior_digest": "0"}, {}, "another prior"),
+        ({"code": "0"}, {}, "other code"),
+        ({"sigma": 0.02}, {}, "settings than those in use (sigma)"),
+        ({}, {"DEPENDS": ("schedule", "guidance")}, "other code"),
+        ({}, {"settings": lambda name: {"sigma": 0.01, "more": 1}}, "(more)"),
+    ],
+)
+def test_a_file_of_something_else_is_stale_and_told_how_to_renew(stamped, changes, changed, reason):
+    (sentence,) = record.stale("tried", module(**changed), stamped(**changes))
+    assert reason in sentence and sentence.endswith("renew it: python book/measure tried")
+
+
+def test_what_belongs_to_no_prior_or_to_history_is_not_compared_with_the_prior(stamped):
+    folder = stamped(prior_digest="0")
+    assert record.stale("tried", module(OF_A_PRIOR=False), folder) == []
+    assert record.stale("tried", module(HISTORY="why"), stamped(prior_digest="0", code="0")) == []
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"rows": []}', '{"meta": []}', '{"meta": {}}'])
+def test_a_file_without_a_stamp_is_stale(tmp_path, text):
+    if text is not None:
+        (tmp_path / "tried.json").write_text(text)
+    (sentence,) = record.stale("tried", module(HISTORY="why"), tmp_path)
+    assert "no stamp" in sentence and "python book/measure tried" in sentence
+
+
+def test_a_stamp_with_a_part_missing_is_stale(tmp_path):
+    record.write(tmp_path / "tried.json", {"meta": {key: "" for key in record.STAMP if key != "code"}})
+    (sentence,) = record.stale("tried", module(), tmp_path)
+    assert "stamp without code" in sentence
+
+
+def test_prose_leaves_the_digest_of_code_alone_and_a_sign_changes_it(monkeypatch, tmp_path):
+    good = (Path(provenance.HERE) / "guidance.py").read_text()
+
+    def digests(text):
+        (tmp_path / "guidance.py").write_text(text)
+        provenance.code_digest.cache_clear()
+        return provenance.code_digest("guidance"), record.digest(tmp_path / "guidance.py")
+
+    monkeypatch.setattr(provenance, "HERE", tmp_path)
+    first = digests(good)
+    assert digests(good.replace('"""', '"""More. ', 1) + "\n# a comment\n") == first
+    assert all(a != b for a, b in zip(digests(good.replace("-(norm", "(norm")), first))
+    monkeypatch.undo()
+    provenance.code_digest.cache_clear()
+
+
+def test_the_digest_of_code_is_the_same_in_every_version_of_python():
+    """Python 3.12 gave functions and classes a field, and 3.13 hides empty ones when it prints a tree."""
+    text = provenance.meaning('def f(x: int = 1) -> int:\n    """Prose."""\n    return -x\n')
+    arguments = "arguments(args=[arg(arg='x')],defaults=[Constant(value=1)])"
+    body = "[Return(value=UnaryOp(op=USub(),operand=Name(id='x',ctx=Load())))]"
+    assert text == f"Module(body=[FunctionDef(name='f',args={arguments},body={body})])"
+
+
+@pytest.mark.parametrize("rows", [[], [{"a": 1}, {"b": [None, 0.5]}], {"46400": "digest"}])
+def test_what_is_written_is_read(tmp_path, rows):
+    file, content = tmp_path / "tried.json", {"meta": {"rows": 2}, "rows": rows, "chosen": {"rows": []}}
+    record.write(file, content)
+    assert record.content(file) == content
+
+
+def test_a_measurement_goes_on_only_from_the_same(tmp_path):
+    out, pipe = tmp_path / "tried.json", record.prior_alone("faces64")
+    stamp = lambda **given: record.stamp(arguments(**given), pipe, ("schedule",), count=2)
+    meta = stamp(steps=3, tasks=["sr4"])
+    record.write(record.part(out), {"meta": {**meta, "commit": "0", "command": "before"}, "rows": [1]})
+    assert record.kept(out, meta)["rows"] == [1]
+    assert record.kept(out, {**meta, "count": 3}) == {}
+    assert record.kept(out, {**meta, "count": 3}, measured=["count"])["rows"] == [1]
+    assert record.kept(out, stamp(steps=4, tasks=["sr4"])) == {}
+    more = stamp(steps=3, tasks=["sr4", "sr16"])
+    assert record.kept(out, more) == {} and record.kept(out, more, apart_from=["tasks"])["rows"] == [1]
+    assert record.kept(out, {**meta, "prior_digest": "0"}) == {}
+
+
+@pytest.mark.parametrize(
+    "given", [["nonsense"], [], ["tuning"], ["fidelity", "--faces", "0"], ["tuning", "--images", "nowhere"]]
+)
+def test_what_cannot_be_measured_is_one_sentence_and_exit_code_2(given, capsys, tmp_path):
+    with pytest.raises(SystemExit) as end:
+        sys.exit(command.main([*given, *(["--out", str(tmp_path / "out.json")] if len(given) > 1 else [])]))
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1 and "measure" in said and not any(tmp_path.iterdir())
+
+
+def test_the_command_of_a_stamp_is_the_one_that_renews(monkeypatch, tmp_path):
+    given = ["tuning", "--images", "/home/faces", "--crop", "140", "--tasks", "sr4", "--device", "cpu"]
+    args = command.build_parser().parse_args([*given, "--out", str(tmp_path / "out.json")])
+    measure, parser = vars(args).pop("measure"), vars(args).pop("parser")
+    assert (
+        command.command(args, parser) == "python book/measure tuning --images IMAGES --crop 140 --tasks sr4"
+    )
+    assert measure is command.tuning.measure
+
+
+def test_held_out_faces_are_measured_with_every_method_and_resumed(monkeypatch, tmp_path):
+    """The rows of a run that was interrupted, and went on, are those of one that was not, but for the times."""
+    calls = []
+    monkeypatch.setattr(RestorationPipeline, "from_pretrained", lambda name: small_pipe())
+    source = tmp_path / "faces.npy"
+    np.save(source, np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8))
+    out, restore = tmp_path / "celeba_val_sr4.json", command.celeba.restore.restore
+    given = ["celeba_val_sr4", "--images", str(source), "--batch", "2", "--device", "cpu", "--out", str(out)]
+    monkeypatch.setattr(
+        command.celeba, "Settings", lambda seed=0: command.celeba.restore.Settings(2, seed=seed)
+    )
+
+    def interrupted(*those, **named):
+        calls.append(those[3])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return restore(*those, **named)
+
+    monkeypatch.setattr(command.celeba.restore, "warm_up", lambda pipe, task: None)
+    monkeypatch.setattr(command.celeba.restore, "restore", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(given)
+    assert not out.exists() and command.main(given) == 0
+    content = json.loads(out.read_text())
+    assert calls == ["dps", "dps", "dmps", "dmps", "dmps", "hybrid", "hybrid"]
+    assert [(row["image"], row["method"]) for row in content["rows"]] == [
+        (f"{i:04d}", method) for method in ("dps", "dmps", "hybrid") for i in range(3)
+    ]
+    assert content["meta"]["steps"] == 2 and content["meta"]["pictures"] == 3
+    assert set(record.STAMP) <= set(content["meta"])
+
+
+def small_pipe():
+    """A pipeline with a small random network at 32 x 32."""
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    return RestorationPipeline(unet.eval(), DDPMScheduler())
+
+
+def test_the_model_card_states_what_was_measured():
+    prior = record.content(record.FOLDER / "prior.json")["priors"]["faces64"]
+    card = (ROOT / "frugal" / "priors" / "faces64" / "README.md").read_text()
+    assert prior["digest"] in card
+    assert ", ".join(f"{error:.4f}" for error in prior["eps error"].values()) in card
+    assert f"{prior['samples to nearest training picture'][2]:.3f}" in card

@@ -1,0 +1,135 @@
+"""The fair tuning: its shared paths give what the pipeline gives, and its choices follow the rule."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+
+from frugal import RestorationPipeline, metrics, restore, step_sizes
+from frugal.prior import digest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "book"))
+
+from measure import command, record, tuning  # noqa: E402
+
+
+@pytest.fixture
+def pipe():
+    """A small random network at 32 x 32."""
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def x0():
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.mark.parametrize("task", ["sr4", "inpaint-box"])
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_a_branch_of_the_walk_is_the_pipelines_restoration(pipe, x0, task, k):
+    """Three steps, pictures of several faces and step sizes together, against each alone."""
+    walk = tuning.Walk.of(pipe, x0, task, 3, seed=5)
+    face = torch.tensor([0, 1, 2, 2])
+    zeta, lam = torch.tensor([0.3, 0.5, 0.2, 0.1]), torch.tensor([0.5, 1.0, 1.75, 1.0])
+    restored = walk.dmps(walk.dps(face, zeta, [0, 1, 2, 3])[k], k, face, lam)
+    for i, f in enumerate(face):
+        one = x0[f : f + 1]
+        m, noise = restore.measure(one, task, tuning.SIGMA, 5), restore.generators(5, one, "sampler")
+        out = pipe(m, "hybrid", 3, k, zeta[i].item(), lam[i].item(), generator=noise)
+        # Rounding grows where a guess is near the clip, so a few pixels differ by more than the rest.
+        assert (restored[i] - out.images[0]).abs().mean() < 1e-4
+
+
+def test_a_walk_may_stop_where_its_branch_begins(pipe, x0):
+    walk = tuning.Walk.of(pipe, x0, "sr4", 3, seed=5)
+    face, zeta = torch.arange(3), torch.full((3,), 0.3)
+    assert torch.equal(walk.dps(face, zeta, [], until=2)[2], walk.dps(face, zeta, [2])[2])
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_every_setting_is_tried_on_every_face_however_the_batches_are_cut(pipe, x0, size, monkeypatch):
+    monkeypatch.setattr(
+        metrics,
+        "quality",
+        lambda x, truth: {
+            "psnr": metrics.psnr(x.clamp(-1, 1), truth).tolist(),
+            "lpips": metrics.psnr(x, truth).neg().tolist(),
+        },
+    )
+    monkeypatch.setattr(tuning, "ZETAS", 3)
+    walk = tuning.Walk.of(pipe, x0, "sr4", 2, seed=0)
+    rows = tuning.tune(walk, x0, "sr4", (0, 50, 100), size)
+    settings = [(row["switch"], row["zeta"], row["lam"]) for row in rows]
+    zetas = tuning.grid("sr4")
+    assert settings == [
+        *((0, zeta, None) for zeta in zetas),
+        *((50, zeta, lam) for zeta in zetas for lam in tuning.LAMS),
+        *((100, None, lam) for lam in tuning.LAMS),
+    ]
+    row = rows[4]  # against the pipeline, with zeta at 2 steps
+    m, noise = restore.measure(x0, "sr4", tuning.SIGMA, 0), restore.generators(0, x0, "sampler")
+    out = pipe(m, "hybrid", 2, 1, row["zeta"] * step_sizes.STEPS / 2, row["lam"], generator=noise)
+    mean = metrics.quality(out.images, x0)["psnr"]
+    assert row["psnr"] == pytest.approx(sum(mean) / 3, rel=1e-4)
+
+
+def test_the_grid_is_geometric_around_its_centre():
+    grid = tuning.grid("sr4")
+    assert len(grid) == 9 and grid[4] == 12 and grid[0] == 3 and grid[-1] == 48
+    assert all(b / a == pytest.approx(2**0.5, rel=1e-3) for a, b in zip(grid, grid[1:]))
+
+
+def test_the_choice_is_the_lowest_lpips_and_among_ties_the_highest_psnr():
+    row = lambda k, zeta, lam, psnr, lpips: {
+        "task": "sr4",
+        "switch": k,
+        "zeta": zeta,
+        "lam": lam,
+        "psnr": psnr,
+        "lpips": lpips,
+    }
+    rows = [
+        row(0, 1.0, None, 20.0, 0.100),
+        row(0, 2.0, None, 21.0, 0.1015),  # a tie, and better in pSNR
+        row(0, 4.0, None, 29.0, 0.110),  # no tie
+        row(5, 3.0, 0.5, 20.0, 0.10),
+        row(75, 7.0, 1.75, 20.0, 0.10),
+        row(100, None, 1.0, 20.0, 0.10),
+    ]
+    assert tuning.chosen(rows) == {
+        "0": {"zeta": 2.0, "lam": 0.5},
+        "5": {"zeta": 3.0, "lam": 0.5},
+        "75": {"zeta": 7.0, "lam": 1.75},
+        "100": {"zeta": 7.0, "lam": 1.0},
+    }
+
+
+def test_what_is_chosen_becomes_the_priors_step_sizes_and_finished_tasks_are_kept(
+    pipe, x0, monkeypatch, tmp_path
+):
+    np.save(tmp_path / "faces.npy", ((x0.movedim(1, -1) + 1) * 127.5).round().byte().numpy())
+    monkeypatch.setattr(record, "prior_alone", lambda name: pipe)
+    monkeypatch.setattr(tuning, "ZETAS", 1)
+    out, walks, tune = tmp_path / "tuning.json", [], tuning.tune
+    monkeypatch.setattr(tuning, "tune", lambda *those: walks.append(those[2]) or tune(*those))
+    given = ["--images", str(tmp_path / "faces.npy"), "--limit", "1", "--steps", "2", "--switches", "0", "50"]
+    given += ["--device", "cpu", "--out", str(out), "--into", str(tmp_path)]
+    if metrics.quality(x0, x0)["lpips"][0] is None:
+        assert command.main(["tuning", *given, "--tasks", "sr4"]) == 2
+        return
+    assert command.main(["tuning", *given, "--tasks", "sr4"]) == 0
+    assert command.main(["tuning", *given, "--tasks", "sr4", "sr16"]) == 0
+    assert walks == ["sr4", "sr16"]
+    content, sizes = json.loads(out.read_text()), step_sizes.read(tmp_path, digest(pipe.unet))
+    assert sizes.of("sr16", 0, 100) == content["chosen"]["sr16"]["0"]
+    assert set(record.STAMP) <= set(content["meta"]) and len(content["meta"]["pictures"]) == 1
