@@ -10,6 +10,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -23,12 +24,12 @@ DONE = SOURCE / "executed"  # written when every notebook has run
 WHAT_COUNTS = ("_*.yml", "book/**/*.*", "notebooks/*.ipynb", "frugal/**/*.*")
 
 
-def notebooks():
+def notebooks() -> list[Path]:
     """The committed notebooks in reading order."""
     return sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def chosen_parameters(pairs):
+def chosen_parameters(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
     """{name: value} of the command line; ValueError for a name that no notebook has."""
     known = {name for path in notebooks() for name in papermill.inspect_notebook(str(path))}
     for name, _ in pairs:
@@ -39,7 +40,7 @@ def chosen_parameters(pairs):
     return {name: yaml.safe_load(value) for name, value in pairs}
 
 
-def run(path, target, parameters):
+def run(path: Path, target: Path, parameters: dict[str, object]) -> None:
     """Execute one notebook, with those of the parameters that it has, into ``target``."""
     own = papermill.inspect_notebook(str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ def run(path, target, parameters):
     )
 
 
-def keep(executed, path):
+def keep(executed: Path, path: Path) -> None:
     """Write an executed notebook over the committed one, without papermill's notes of paths and times."""
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
@@ -67,7 +68,7 @@ def keep(executed, path):
     nbformat.write(notebook, path)
 
 
-def execute(parameters):
+def execute(parameters: dict[str, object]) -> None:
     """Lay out the book's sources and execute every notebook among them."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(ROOT / "book", SOURCE / "book")
@@ -78,13 +79,13 @@ def execute(parameters):
     DONE.touch()
 
 
-def up_to_date():
+def up_to_date() -> bool:
     """Whether the notebooks have run, and nothing that the book is made of is newer."""
     used = [path for pattern in WHAT_COUNTS for path in ROOT.glob(pattern) if path.suffix != ".pyc"]
     return DONE.exists() and all(path.stat().st_mtime <= DONE.stat().st_mtime for path in used)
 
 
-def render(builder, source=SOURCE, target=ROOT):
+def render(builder: str, source: Path = SOURCE, target: Path = ROOT) -> Path:
     """Build "html" or "singlehtml" from executed notebooks; a warning is an error. Returns the first page."""
     program = str(Path(sys.executable).with_name("jupyter-book"))
     options = ["--path-output", str(target), "--builder", builder, "-n", "-W", "--keep-going", "--all"]
@@ -94,7 +95,7 @@ def render(builder, source=SOURCE, target=ROOT):
     return folder / "index.html"
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     parser.add_argument(

@@ -17,14 +17,14 @@ NAMED_ONLY = {"index", "search", "next", "prev", "canonical", "author", "license
 class Page(HTMLParser):
     """One file: what it loads, where its links lead, its anchors, and its pictures without a text."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self.loaded, self.links, self.anchors, self.silent = [], [], {"", "top"}, []
         text = path.read_text()
         self.feed(text)
         self.loaded += re.findall(r"(?:url\(|@import )[\"']?([^\"')]+)", "".join(styles(text)))
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         of = dict(attributes)
         self.anchors |= {of.get("id"), of.get("name")} - {None}
         if tag == "a" and of.get("href"):
@@ -36,12 +36,12 @@ class Page(HTMLParser):
             self.silent.append(of.get("src", "")[:60])
 
 
-def styles(text):
+def styles(text: str) -> list[str]:
     """The style sheets and style attributes inside a page."""
     return re.findall(r"<style.*?</style>|style=\"[^\"]*\"", text, re.S)
 
 
-def faults(folder):
+def faults(folder: Path) -> list[str]:
     """One sentence for each fault of the pages and the style sheets in a folder."""
     folder = folder.resolve()
     paths = [path for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts]

@@ -36,5 +36,7 @@ def summary(rows: list[dict], seconds: bool = True) -> str:
     lines.insert(1, ["-" * width for width in widths])
     text = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) + " |" for line in lines]
     alone = {m: without_partner(rows, m, "dps") for m in others}
-    text += [f"\n{m} - dps leaves out {n} pictures that only one of the two has" for m, n in alone.items() if n]
+    text += [
+        f"\n{m} - dps leaves out {n} pictures that only one of the two has" for m, n in alone.items() if n
+    ]
     return "\n".join(text)

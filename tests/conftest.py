@@ -4,8 +4,9 @@ import os
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
-import frugal  # noqa: E402, F401  first, so that it mends torchvision before a test imports diffusers
 from hypothesis import settings  # noqa: E402
+
+import frugal  # noqa: E402, F401  first, so that it mends torchvision before a test imports diffusers
 
 # The same examples on every machine, and no time limit that a slow one would miss.
 settings.register_profile("reproducible", derandomize=True, deadline=None)

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from frugal import cli, evaluate, images
+from frugal.metrics import METRICS
 
 STEPS = ["--steps", "2", "--switch", "1"]
+METHODS = ["dps", "dmps", "hybrid"]
 
 
 @pytest.fixture
@@ -20,7 +22,8 @@ def folder(tmp_path):
 
 
 def run(folder, out, *more):
-    return cli.main(["evaluate", "--images", str(folder), "--task", "sr4", *STEPS, "--out", str(out), *more])
+    asked = ["--images", str(folder), "--task", "sr4", "--methods", *METHODS, *STEPS, "--out", str(out)]
+    return cli.main(["evaluate", *asked, *more])
 
 
 def test_results_file(folder, tmp_path, capsys):
@@ -28,12 +31,14 @@ def test_results_file(folder, tmp_path, capsys):
     assert run(folder, out) == 0
     results = json.loads(out.read_text())
     assert [(r["image"], r["method"]) for r in results["rows"]] == [
-        (f"{i}.png", m) for i in range(3) for m in ("dps", "dmps", "hybrid")
+        (f"{i}.png", m) for i in range(3) for m in METHODS
     ]
     made_by = {"task", "method", "sigma", "steps", "switch", "zeta", "lam", "seed"}
-    found = {"psnr", "lpips", "seconds", "nfe", "backprops"}
+    found = {*METRICS, "seconds", "nfe", "backprops"}
     assert set(results["rows"][0]) == {"image", "picture"} | made_by | found
-    assert made_by - {"method"} | {"device", "torch", "commit", "prior_digest", "code"} <= set(results["meta"])
+    assert made_by - {"method"} | {"device", "torch", "commit", "prior_digest", "code"} <= set(
+        results["meta"]
+    )
     assert [r["backprops"] for r in results["rows"][:3]] == [2, 0, 1]
     assert "hybrid - dps" in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["r.json"]

@@ -1,16 +1,12 @@
 """Measured files belong to the prior, the code and the settings in use, and one command renews each."""
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import torch
-from diffusers import DDPMScheduler, UNet2DModel
 
 from frugal import RestorationPipeline, images, provenance
 
@@ -198,51 +194,3 @@ def test_the_command_of_a_stamp_is_the_one_that_renews(monkeypatch, tmp_path):
         command.command(args, parser) == "python book/measure tuning --images IMAGES --crop 140 --tasks sr4"
     )
     assert measure is command.tuning.measure
-
-
-def test_held_out_faces_are_measured_with_every_method_and_resumed(monkeypatch, tmp_path):
-    """The rows of a run that was interrupted, and went on, are those of one that was not, but for the times."""
-    calls = []
-    monkeypatch.setattr(RestorationPipeline, "from_pretrained", lambda name: small_pipe())
-    source = tmp_path / "faces.npy"
-    np.save(source, np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8))
-    out, restore = tmp_path / "celeba_val_sr4.json", command.celeba.restore.restore
-    given = ["celeba_val_sr4", "--images", str(source), "--batch", "2", "--device", "cpu", "--out", str(out)]
-    monkeypatch.setattr(
-        command.celeba, "Settings", lambda seed=0: command.celeba.restore.Settings(2, seed=seed)
-    )
-
-    def interrupted(*those, **named):
-        calls.append(those[3])
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return restore(*those, **named)
-
-    monkeypatch.setattr(command.celeba.restore, "warm_up", lambda pipe, task: None)
-    monkeypatch.setattr(command.celeba.restore, "restore", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        command.main(given)
-    assert not out.exists() and command.main(given) == 0
-    content = json.loads(out.read_text())
-    assert calls == ["dps", "dps", "dmps", "dmps", "dmps", "hybrid", "hybrid"]
-    assert [(row["image"], row["method"]) for row in content["rows"]] == [
-        (f"{i:04d}", method) for method in ("dps", "dmps", "hybrid") for i in range(3)
-    ]
-    assert content["meta"]["steps"] == 2 and content["meta"]["pictures"] == 3
-    assert set(record.STAMP) <= set(content["meta"])
-
-
-def small_pipe():
-    """A pipeline with a small random network at 32 x 32."""
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
-    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
-    return RestorationPipeline(unet.eval(), DDPMScheduler())
-
-
-def test_the_model_card_states_what_was_measured():
-    prior = record.content(record.FOLDER / "prior.json")["priors"]["faces64"]
-    card = (ROOT / "frugal" / "priors" / "faces64" / "README.md").read_text()
-    assert prior["digest"] in card
-    assert ", ".join(f"{error:.4f}" for error in prior["eps error"].values()) in card
-    assert f"{prior['samples to nearest training picture'][2]:.3f}" in card

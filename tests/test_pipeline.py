@@ -57,10 +57,7 @@ def test_a_picture_comes_out_the_same_alone_and_in_a_batch_of_8(pipe, method):
 def test_collapse_switches_picture_by_picture_as_each_would_alone(pipe, measurement):
     m = measurement
     both = pipe(m, "hybrid", 20, "collapse", generator=seeded(2))
-    alone = [
-        pipe(m[b : b + 1], "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1])
-        for b in range(2)
-    ]
+    alone = [pipe(m[b : b + 1], "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1]) for b in range(2)]
     assert both.switch == alone[0].switch + alone[1].switch
     assert (both.images - torch.cat([a.images for a in alone])).abs().max() < 1e-3
     assert both.backprops == [20 - k for k in both.switch]
@@ -177,7 +174,12 @@ def test_a_256_prior_in_the_flat_layout_of_older_hub_repositories_loads_and_runs
     pipe = RestorationPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     A = operators.make("sr16", (3, 256, 256))
-    assert pipe(Measurement(torch.zeros(1, 3, 16, 16), A, 0.01), num_inference_steps=2).images.shape == (1, 3, 256, 256)
+    assert pipe(Measurement(torch.zeros(1, 3, 16, 16), A, 0.01), num_inference_steps=2).images.shape == (
+        1,
+        3,
+        256,
+        256,
+    )
 
 
 def test_weights_cut_short_are_one_sentence(tmp_path):

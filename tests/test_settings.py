@@ -59,7 +59,9 @@ def test_the_shipped_prior_has_step_sizes_of_its_own_weights():
     assert {"sr4", "sr16", "inpaint-box"} <= set(pipe.step_sizes.tuned)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"meta": {"prior_digest": "a"}, "tuned": {"sr4": {"0": {}}}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"meta": {"prior_digest": "a"}, "tuned": {"sr4": {"0": {}}}}']
+)
 def test_a_damaged_file_is_one_sentence(tmp_path, content):
     (tmp_path / step_sizes.FILE).write_text(content)
     with pytest.raises(Refusal, match="^prior: .* holds no step sizes"):

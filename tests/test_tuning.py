@@ -15,7 +15,7 @@ from frugal.prior import digest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from measure import command, record, tuning  # noqa: E402
+from measure import command, record, switches, tuning  # noqa: E402
 
 
 @pytest.fixture
@@ -133,3 +133,24 @@ def test_what_is_chosen_becomes_the_priors_step_sizes_and_finished_tasks_are_kep
     content, sizes = json.loads(out.read_text()), step_sizes.read(tmp_path, digest(pipe.unet))
     assert sizes.of("sr16", 0, 100) == content["chosen"]["sr16"]["0"]
     assert set(record.STAMP) <= set(content["meta"]) and len(content["meta"]["pictures"]) == 1
+
+
+def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x0, monkeypatch):
+    """Four steps, of which k = 50 of 100 is two: a DPS step is two passes and a DMPS step one."""
+    monkeypatch.setattr(switches, "SWITCHES", (50,))
+    rows = {0: {"zeta": 0.02, "lam": 1.0}, 50: {"zeta": 0.01, "lam": 1.5}, 100: {"zeta": 0.03, "lam": 1.75}}
+    pipe.step_sizes = step_sizes.StepSizes({"sr4": rows})
+    found = switches.variants(pipe, x0, "sr4", 4, seed=0)
+    assert {name: row[:2] for name, row in found.items()} == {
+        "dps": (4, 0),
+        "dmps": (4, 4),
+        "same 2": (4, 2),
+        "own 2": (4, 2),
+        "equal 2": (3, 0),
+    }
+    m, noise = restore.measure(x0, "sr4", tuning.SIGMA, 0), lambda: restore.generators(0, x0, "sampler")
+    for name, method in (("dps", "dps"), ("dmps", "dmps"), ("own 2", "hybrid"), ("equal 2", "dps")):
+        out = pipe(m, method, found[name][0], generator=noise())
+        assert (found[name][4] - out.images).abs().mean() < 1e-4, name
+    same = pipe(m, "hybrid", 4, 2, zeta=found["dps"][2], lam=1.5, generator=noise())
+    assert (found["same 2"][4] - same.images).abs().mean() < 1e-4

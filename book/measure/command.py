@@ -13,11 +13,9 @@ from pathlib import Path
 from frugal.checks import Refusal
 from frugal.cli import Parser
 
-from . import celeba, fidelity, mutants, prior, record, samples, switches, trials, tuning
+from . import fidelity, mutants, prior, record, samples, switches, trials, tuning
 
 MEASURED = {  # name of the file: its module
-    "celeba_val_sr16": celeba,
-    "celeba_val_sr4": celeba,
     "fidelity": fidelity,
     "mutants": mutants,
     "prior": prior,

@@ -39,7 +39,7 @@ def settings(name: str) -> dict[str, object]:
     """What else has to be as it was: the tests, and the list of mistakes."""
     return {
         "tests": f"tests/{TESTS}",
-        "tests_code": record.digest(*(ROOT / "tests" / name for name in NEEDED)),
+        "tests_code": record.digest(ROOT / "tests" / TESTS),
         "mistakes": record.digest(Path(__file__).with_name("mistakes.py")),
     }
 

@@ -16,9 +16,11 @@ Then
 import argparse
 import os
 import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -48,7 +50,7 @@ OUT_OF_DISTRIBUTION = {
 }
 
 
-def latent(seed):
+def latent(seed: int) -> tuple[np.ndarray, float]:
     """Latent z (1, 512), standard normal, and truncation of the face with that seed.
 
     RandomState, because numpy promises that its stream never changes.
@@ -58,7 +60,7 @@ def latent(seed):
     return z, random.uniform(*TRUNCATION)
 
 
-def generator(halved=False):
+def generator(halved: bool = False) -> Callable[[int], Image.Image]:
     """Function from a seed to a face, PIL picture 1024 x 1024, or 512 x 512 when ``halved``.
 
     The synthesis network ends in an inverse Haar transform, whose low band over two is the mean of
@@ -82,7 +84,7 @@ def generator(halved=False):
     z = np.random.RandomState(MEAN_SEED).standard_normal((4096, 512)).astype(np.float32)
     mean = np.mean([mapping(row[None])[0] for row in z], axis=0)
 
-    def draw(seed):
+    def draw(seed: int) -> Image.Image:
         z, truncation = latent(seed)
         style = mean + np.float32(truncation) * (mapping(z)[0] - mean)
         pixels = synthesis(style)[0][0].transpose(1, 2, 0) / (2 if halved else 1)
@@ -91,18 +93,18 @@ def generator(halved=False):
     return draw
 
 
-def shrink(picture, box):
+def shrink(picture: Image.Image, box: Sequence[int]) -> Image.Image:
     """Cut ``box`` (left, top, right, bottom) out of a picture and resize it to 64 x 64 (Lanczos)."""
     return picture.convert("RGB").crop(box).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
-def shrink_face(picture):
+def shrink_face(picture: Image.Image) -> Image.Image:
     """Cut the frame of CelebA's crop out of a generated face and resize it to 64 x 64."""
     return shrink(picture, [edge * picture.width // 1024 for edge in FACE_FRAME])
 
 
 @contextmanager
-def whole(path):
+def whole(path: Path) -> Iterator[BinaryIO]:
     """Open ``path`` for writing bytes; the file appears when all of it is written."""
     partial = path.with_name(path.name + ".part")
     with open(partial, "wb") as file:
@@ -110,24 +112,24 @@ def whole(path):
     os.replace(partial, path)
 
 
-def write_picture(picture, path):
+def write_picture(picture: Image.Image, path: Path) -> None:
     with whole(path) as file:
         picture.save(file, format="PNG")
 
 
-def write_array(array, path):
+def write_array(array: np.ndarray, path: Path) -> None:
     with whole(path) as file:
         np.save(file, array)
 
 
-def write_faces(folder):
+def write_faces(folder: Path) -> None:
     draw = generator()
     folder.mkdir(exist_ok=True)
     for number, seed in enumerate(SHIPPED_SEEDS):
         write_picture(shrink_face(draw(seed)), folder / f"{number:02d}.png")
 
 
-def write_out_of_distribution(folder):
+def write_out_of_distribution(folder: Path) -> None:
     from skimage import data
 
     folder.mkdir(exist_ok=True)
@@ -137,7 +139,7 @@ def write_out_of_distribution(folder):
         write_picture(picture, folder / f"{name}.png")
 
 
-def write_training(count, out):
+def write_training(count: int, out: Path) -> None:
     """Draw ``count`` faces into ``out``; shards in ``out``.shards let an interrupted run go on."""
     shards = out.with_name(out.name + ".shards")
     shards.mkdir(exist_ok=True)
@@ -155,7 +157,7 @@ def write_training(count, out):
     shutil.rmtree(shards)
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the shipped pictures, or training faces.")
     parser.add_argument("--training", type=int, metavar="N", help="draw N training faces instead")
     parser.add_argument("--out", type=Path, metavar="FILE.npy", help="file for the training faces")
