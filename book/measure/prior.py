@@ -1,4 +1,4 @@
-"""Measure priors on held-out pictures: error by noise level, time of a call, nearness of samples to training.
+"""Measure priors on held-out pictures: error by noise level, nearness of samples to training.
 
 Keeps numbers only.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, timing
+from frugal import RestorationPipeline
 from frugal.devices import choose
 from frugal.training import draw
 from frugal.training.data import read_pictures
@@ -17,9 +17,8 @@ from frugal.training.objective import NOISES, validation_loss
 
 from . import record
 
-BATCHES = (1, 20)  # batch sizes that are timed
 SAMPLES = 256
-DEPENDS = ("schedule", "timing", "training/objective", "training/samples")
+DEPENDS = ("schedule", "training/objective", "training/samples")
 OF_A_PRIOR = True
 
 
@@ -56,6 +55,7 @@ def measure(args: argparse.Namespace) -> dict:
         None,
         DEPENDS,
         **settings(args.name),
+        seed=0,  # of the noises, and of the first sheet of samples
         prior=args.priors[-1].name,
         prior_digest=list(priors.values())[-1]["digest"],
         training_pictures=len(training),
@@ -77,27 +77,8 @@ def of_prior(pipe: RestorationPipeline, held_out: torch.Tensor, training: torch.
         "parameters": sum(p.numel() for p in pipe.unet.parameters()),
         "eps error": errors,
         "x0 error": {t: e * (1 / alpha_bar[t] - 1).item() for t, e in errors.items()},
-        "seconds": call_times(pipe),
         "samples to nearest training picture": summary(nearest(samples(pipe), training)),
     }
-
-
-def call_times(pipe: RestorationPipeline) -> dict[int, dict[str, float]]:
-    """Seconds of a forward call, and of a forward and backward call, by batch size."""
-    times = {}
-    for batch in BATCHES:
-        x = torch.zeros(batch, *pipe.image_shape, device=pipe.device, requires_grad=True)
-
-        def forward(x: torch.Tensor = x) -> torch.Tensor:
-            with torch.no_grad():
-                return pipe.unet(x, 500).sample
-
-        def forward_backward(x: torch.Tensor = x) -> torch.Tensor:
-            return torch.autograd.grad(pipe.unet(x, 500).sample.sum(), x)[0]
-
-        names = ("forward", "forward and backward")
-        times[batch] = dict(zip(names, timing.median_seconds(forward, forward_backward)))
-    return times
 
 
 def unit(pixels: torch.Tensor) -> torch.Tensor:
