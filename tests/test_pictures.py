@@ -27,7 +27,7 @@ def test_shipped_set(name, count):
     assert x.shape == (count, 3, 64, 64)
     assert x.min() >= -1 and x.max() <= 1
     assert (x.flatten(1).std(dim=1) > 0.1).all(), "a picture is blank"
-    assert len({picture.numpy().tobytes() for picture in x}) == count, "a picture stands twice"
+    assert len({picture.numpy().tobytes() for picture in x}) == count, "a picture is there twice"
 
 
 @pytest.mark.parametrize("name", images.SHIPPED_SETS)
