@@ -13,6 +13,7 @@ from sphinx.errors import SphinxWarning
 from sphinx.util.docutils import docutils_namespace
 
 from frugal import RestorationPipeline, Settings, images, restore
+from frugal.step_sizes import StepSizes
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
@@ -41,6 +42,8 @@ def test_the_page_shows_every_variant():
 def test_each_variant_changes_what_the_library_gives(pipe, monkeypatch):
     """With enough noise that its place in the picture matters."""
     monkeypatch.setattr(variants, "SIGMA", 0.3)
+    sizes = {0: {"zeta": 6.0, "lam": 1.75}}  # another lam than the theory's, which is a variant
+    monkeypatch.setattr(pipe, "step_sizes", StepSizes({v.task: sizes for v in VARIANTS}))
     x0, given = torch.nn.functional.avg_pool2d(images.shipped("faces", limit=2), 2), {}
     for v in VARIANTS:
         restored = variants.run(v.change(variants.problem(pipe, v.task, x0, 3, 0)), v.step, seed=0)
