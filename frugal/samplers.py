@@ -39,7 +39,7 @@ def dps_step(
     x_k: torch.Tensor,
     z: torch.Tensor,
     m: Measurement,
-    zeta: float,
+    zeta: float | torch.Tensor,
 ) -> Pair:
     """Eq. 3a (page 03; Algorithm 1 of Chung et al. 2023). Returns (x_{k-1}, x0_hat).
 
@@ -62,7 +62,7 @@ def dmps_step(
     x_k: torch.Tensor,
     z: torch.Tensor,
     m: Measurement,
-    lam: float,
+    lam: float | torch.Tensor,
 ) -> Pair:
     """Eq. 6a (page 04; Meng & Kabashima 2022). Returns (x_{k-1}, x0_hat).
 

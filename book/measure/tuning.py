@@ -137,7 +137,7 @@ class Walk:
             if k in stations:
                 reached[k] = x
             z = self.noise(k, face)
-            x, _ = dps_step(denoise, self.schedule, k, x, z, m, zeta)  # pyright: ignore[reportArgumentType]
+            x, _ = dps_step(denoise, self.schedule, k, x, z, m, zeta)
         return {**reached, until: x}
 
     def dmps(self, x: torch.Tensor, switch: int, face: torch.Tensor, lam: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ class Walk:
         m, lam, denoise = self.m[face], lam.reshape(-1, 1, 1, 1), self.pipe.denoiser(self.schedule)
         for k in range(switch, 0, -1):
             z = self.noise(k, face)
-            x, _ = dmps_step(denoise, self.schedule, k, x, z, m, lam)  # pyright: ignore[reportArgumentType]
+            x, _ = dmps_step(denoise, self.schedule, k, x, z, m, lam)
         return x
 
     def noise(self, k: int, face: torch.Tensor) -> torch.Tensor:
