@@ -1,12 +1,24 @@
-"""Small mixtures, generators and comparisons that the tests of the laboratory share."""
+"""Small mixtures, a small network, generators and comparisons that several tests share."""
 
 import torch
+from diffusers import DDPMScheduler, UNet2DModel
 
+from frugal import RestorationPipeline
 from frugal.laboratory import GaussianMixture, LowRankMixture
 
 
 def seeded(number=0):
     return torch.Generator().manual_seed(number)
+
+
+def small_pipe():
+    """A small random network at 32 x 32."""
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def gaussian(n, seed=0):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from examples import small_pipe
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxWarning
 from sphinx.util.docutils import docutils_namespace
@@ -24,13 +24,7 @@ from measure.variants import VARIANTS  # noqa: E402
 
 @pytest.fixture
 def pipe():
-    """A small random network at 32 x 32."""
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
-    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
-    pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return small_pipe()
 
 
 def test_the_page_shows_every_variant():

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from examples import small_pipe
 
-from frugal import RestorationPipeline, metrics, restore, step_sizes
+from frugal import metrics, restore, step_sizes
 from frugal.prior import digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,13 +20,7 @@ from measure import command, record, switches, tuning  # noqa: E402
 
 @pytest.fixture
 def pipe():
-    """A small random network at 32 x 32."""
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
-    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
-    pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return small_pipe()
 
 
 @pytest.fixture
