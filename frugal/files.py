@@ -47,6 +47,7 @@ def write_json(path: Path, content: object) -> None:
     if isinstance(content, dict) and isinstance(content.get("rows"), list) and content["rows"]:
         head = json.dumps({**content, "rows": []}, indent=1)
         rows = ",\n".join(f"  {json.dumps(row)}" for row in content["rows"])
-        text = head.replace('"rows": []', f'"rows": [\n{rows}\n ]', 1)
+        # With its indent of one, this is the content's own key, and not one further inside.
+        text = head.replace('\n "rows": []', f'\n "rows": [\n{rows}\n ]', 1)
     with whole(path) as partial:
         partial.write_text(text + "\n")

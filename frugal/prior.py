@@ -61,5 +61,7 @@ def digest(unet: torch.nn.Module) -> str:
 
 
 def step_sizes(source: str | Path, unet: torch.nn.Module) -> StepSizes:
-    """The step sizes that belong to a prior; those of a hub id are not known."""
-    return sizes.read(source, digest(unet)) if isinstance(source, Path) else StepSizes()
+    """The step sizes that belong to a prior, empty where its folder has none; those of a hub id are not known."""
+    if not isinstance(source, Path) or not (source / sizes.FILE).is_file():
+        return StepSizes()  # without the digest, which takes a second for a large network
+    return sizes.read(source, digest(unet))

@@ -33,13 +33,11 @@ class StepSizes:
 
 
 def read(folder: Path, digest: str) -> StepSizes:
-    """The step sizes in a prior's folder, empty where it has none.
+    """The step sizes in the ``FILE`` of a prior's folder.
 
     Raises Refusal for a file that is damaged or was tuned on weights of another ``digest``.
     """
     file = folder / FILE
-    if not file.is_file():
-        return StepSizes()
     try:
         content = json.loads(file.read_text())
         owner = content["meta"]["prior_digest"]
