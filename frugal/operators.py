@@ -41,7 +41,9 @@ def make(
 
     task         one of ``TASKS``: sr4 averages 4 x 4 blocks; inpaint-box hides the centred box of
                  half the side, outpaint shows only that box, inpaint-random shows 8 % of the
-                 pixels; deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
+                 pixels; inpaint-middle hides a box of 104/256 of the side, outpaint-window shows one
+                 of 78/256, outpaint-half shows the left half, as a public starter kit does
+                 (``book/fidelity.md``); deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
     image_shape  (C, H, W)
     mask         one's own mask for an inpainting task, (H, W), (1, H, W) or (C, H, W), nonzero
                  where the pixel is seen; ``inpaint`` needs it
@@ -198,6 +200,21 @@ def box_mask(image_shape: Shape) -> torch.Tensor:
     return mask
 
 
+def centred_mask(image_shape: Shape, share: float) -> torch.Tensor:
+    """True inside the centred box of a ``share`` of the height and the width, rounded to pixels; (H, W)."""
+    _, H, W = image_shape
+    h, w = round(share * H), round(share * W)
+    mask = torch.zeros(H, W, dtype=torch.bool)
+    mask[(H - h) // 2 : (H - h) // 2 + h, (W - w) // 2 : (W - w) // 2 + w] = True
+    return mask
+
+
+def left_mask(image_shape: Shape) -> torch.Tensor:
+    """True in the left half; (H, W)."""
+    _, H, W = image_shape
+    return (torch.arange(W) < W // 2).expand(H, W)
+
+
 def random_mask(image_shape: Shape, share: float = 0.08) -> torch.Tensor:
     """True on a fixed random ``share`` of the pixels (8 %, as in Chung et al. 2023); (H, W)."""
     _, H, W = image_shape
@@ -229,6 +246,9 @@ TASKS = {
     "deblur-motion": Task(deblurring, "kernel", motion_kernel),
     "inpaint-box": Task(inpainting, "mask", lambda image_shape: ~box_mask(image_shape)),
     "inpaint-random": Task(inpainting, "mask", random_mask),
+    "inpaint-middle": Task(inpainting, "mask", lambda image_shape: ~centred_mask(image_shape, 104 / 256)),
     "outpaint": Task(inpainting, "mask", box_mask),
+    "outpaint-window": Task(inpainting, "mask", lambda image_shape: centred_mask(image_shape, 78 / 256)),
+    "outpaint-half": Task(inpainting, "mask", left_mask),
     "inpaint": Task(inpainting, "mask"),
 }

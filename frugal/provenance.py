@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,8 +62,47 @@ def code_digest(*modules: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
+def definitions(*modules: str) -> dict[str, str]:
+    """{"samplers.dps_step": digest, ...}: ``code_digest`` definition by definition.
+
+    A definition is a function, a class, an imported or assigned name, or a line of a table such as
+    ``samplers.METHODS.dps``. One that is added leaves what the others do as it was.
+    """
+    found: dict[str, str] = {}
+    for module in modules or SAMPLING:
+        for name, text in named_parts(bare((HERE / f"{module}.py").read_text())):
+            key = f"{module}.{name}"
+            found[key] = hashlib.sha256((found.get(key, "") + text).encode()).hexdigest()[:8]
+    return found
+
+
+def named_parts(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The definitions of a module: (name, what it does), in the order of the source."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, written(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            where = written(getattr(node, "module", None)) + written(getattr(node, "level", None))
+            for alias in node.names:
+                yield alias.asname or alias.name, where + written(alias)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            table = ast.unparse(node.targets[0])
+            for key, value in zip(node.value.keys, node.value.values):
+                yield f"{table}.{ast.literal_eval(key) if key else '**'}", written(value)
+        elif isinstance(node, ast.Assign):
+            yield ast.unparse(node.targets[0]), written(node.value)
+        else:
+            yield type(node).__name__, written(node)
+
+
 def meaning(source: str) -> str:
     """The syntax tree of a source text without docstrings and annotations, the same for every Python."""
+    return written(bare(source))
+
+
+def bare(source: str) -> ast.Module:
+    """The syntax tree of a source text without docstrings and annotations."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if (
@@ -74,7 +114,7 @@ def meaning(source: str) -> str:
             node.returns = None
         if isinstance(node, ast.arg):
             node.annotation = None
-    return written(tree)
+    return tree
 
 
 def written(node: object) -> str:

@@ -13,12 +13,13 @@ from pathlib import Path
 from frugal.checks import Refusal
 from frugal.cli import Parser
 
-from . import fidelity, mutants, prior, record, samples, switches, trials, tuning
+from . import fidelity, mutants, prior, published, record, samples, switches, trials, tuning
 
 MEASURED = {  # name of the file: its module
     "fidelity": fidelity,
     "mutants": mutants,
     "prior": prior,
+    "published": published,
     "samples": samples,
     "switches": switches,
     "trials": trials,

@@ -46,8 +46,8 @@ def stamp(
     """What a measured file says of its making.
 
     ``name`` and ``command`` of the file, ``arguments`` of the measurement (of a path, its last part),
-    ``seed``, ``device``, the ``prior`` and its digest, None where there is none, ``code``, a digest of the
-    modules in ``depends``, versions and commit; and what the measurement adds of its ``own``.
+    ``seed``, ``device``, the ``prior`` and its digest, None where there is none, ``code``, a digest of every
+    definition in the modules of ``depends``, versions and commit; and what the measurement adds of its ``own``.
     """
     named = getattr(args, "prior", None)
     return {
@@ -58,7 +58,7 @@ def stamp(
         "device": describe(choose(args.device)),
         "prior": None if named is None else Path(named).name,
         "prior_digest": None if pipe is None else pipe.digest(),
-        "code": provenance.code_digest(*depends),
+        "code": provenance.definitions(*depends),
         **own,
         **provenance.versions(),
     }
@@ -91,9 +91,11 @@ def kept(
     differ, because they only say how much is measured; ``measured`` names parts of the stamp that are numbers
     themselves.
     """
-    may = {"command", *provenance.versions(), *measured}
+    may = {"command", "code", *provenance.versions(), *measured}
     for file in (part(out), out):
         there = content(file)
+        if changed(there.get("meta", {}).get("code"), meta["code"]):
+            continue
         ours, theirs = (
             json.loads(json.dumps({key: value for key, value in m.items() if key not in may}))
             for m in (meta, there.get("meta", {}))
@@ -103,6 +105,13 @@ def kept(
         if ours == theirs:
             return there
     return {}
+
+
+def changed(code: object, in_use: object) -> list[str]:
+    """Names of the definitions of a stamp's ``code`` that are not in use as they were then."""
+    if not (isinstance(code, dict) and isinstance(in_use, dict)):
+        return [] if code == in_use else ["all"]
+    return [name for name, digest in code.items() if in_use.get(name) != digest]
 
 
 def content(file: Path) -> dict:
@@ -134,8 +143,8 @@ def stale(name: str, module: ModuleType, folder: Path = FOLDER) -> list[str]:
     elif not hasattr(module, "HISTORY"):
         if module.OF_A_PRIOR and meta["prior_digest"] != shipped_digest():
             reasons.append("was measured with another prior than the one that ships")
-        if meta["code"] != provenance.code_digest(*module.DEPENDS):
-            reasons.append("was measured with other code")
+        if names := changed(meta["code"], provenance.definitions(*module.DEPENDS)):
+            reasons.append(f"was measured with other code ({', '.join(names)})")
         in_use = json.loads(json.dumps(module.settings(name)))
         if differing := [key for key, value in in_use.items() if meta.get(key) != value]:
             reasons.append(f"was measured with other settings than those in use ({', '.join(differing)})")

@@ -111,7 +111,15 @@ class Walk:
     z: torch.Tensor
 
     @classmethod
-    def of(cls, pipe: RestorationPipeline, x0: torch.Tensor, task: str, steps: int, seed: int) -> "Walk":
+    def of(
+        cls,
+        pipe: RestorationPipeline,
+        x0: torch.Tensor,
+        task: str,
+        steps: int,
+        seed: int,
+        sigma: float = SIGMA,
+    ) -> "Walk":
         """Measure faces x0 (F, C, H, W) and draw their noises."""
         schedule, own = (
             Schedule.from_scheduler(pipe.scheduler, steps),
@@ -120,7 +128,7 @@ class Walk:
         z = torch.empty(steps + 1, *x0.shape, device=x0.device)
         for draw in z:
             draw.copy_(randn_tensor(x0.shape, own, x0.device))
-        m = pipe.fitting(restore.measure(x0, task, SIGMA, seed))
+        m = pipe.fitting(restore.measure(x0, task, sigma, seed))
         on_device = replace(m.A, singular_values=m.A.singular_values.to(m.y))
         return cls(pipe, schedule, replace(m, A=on_device), z)
 
