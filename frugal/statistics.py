@@ -8,6 +8,7 @@ from scipy import stats
 from .metrics import METRICS
 
 Interval = tuple[float, float, float]  # mean, low, high
+MARGINS = {"psnr": 0.1, "lpips": 0.002}  # differences that nobody would see: dB, and LPIPS
 
 
 def column(rows: list[dict], method: str, key: str) -> dict[tuple, float]:
@@ -58,13 +59,36 @@ def share(count: int, total: int) -> Interval:
     return count / total, float(bounds.low), float(bounds.high)
 
 
-def verdict(triple: Interval, better: int) -> str:
-    """ "better", "worse" or "undecided", from (mean, low, high) of a paired difference.
+def verdict(triple: Interval, better: int, margin: float = 0.0) -> str:
+    """What (mean, low, high) of a paired difference says.
 
-    ``better`` is the sign of an improvement, as in ``metrics.METRICS``: 1 for pSNR, -1 for LPIPS.
+    better  the sign of an improvement, as in ``metrics.METRICS``: 1 for pSNR, -1 for LPIPS
+    margin  a difference that does not matter, such as ``MARGINS``
+
+    "better" or "worse" where the interval leaves out zero, else "undecided". With a margin: first "level", where
+    the interval lies within it, on whichever side of zero; and what is left open is "not enough faces".
     """
     low, high = sorted(better * bound for bound in triple[1:])
-    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+    if margin and -margin <= low and high <= margin:
+        return "level"
+    return "better" if low > 0 else "worse" if high < 0 else "not enough faces" if margin else "undecided"
+
+
+def p_value(numbers: Sequence[float]) -> float:
+    """Student's two-sided p-value of the mean of ``numbers`` against zero; 1 where there is no spread."""
+    return 1.0 if len(set(numbers)) < 2 else float(stats.ttest_1samp(numbers, 0).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of a family of tests, adjusted so that all of them together err with the stated chance.
+
+    Holm (1979): the i-th smallest of n is multiplied by n - i + 1, and none may fall below the one before it.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, before = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        before = adjusted[i] = min(1.0, max(before, (len(p_values) - rank) * p_values[i]))
+    return adjusted
 
 
 def with_interval(triple: Interval, sign: str = "", digits: int = 3) -> str:

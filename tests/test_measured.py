@@ -101,7 +101,8 @@ def test_a_stamp_is_complete_and_says_nothing_of_folders(stamped):
         ({"prior_digest": "0"}, {}, "another prior"),
         ({"code": "0"}, {}, "other code"),
         ({"sigma": 0.02}, {}, "settings than those in use (sigma)"),
-        ({}, {"DEPENDS": ("schedule", "guidance")}, "other code"),
+        ({"code": {"schedule.Schedule": "0"}}, {}, "other code (schedule.Schedule)"),
+        ({}, {"DEPENDS": ("schedule", "guidance")}, "other code (guidance)"),
         ({}, {"settings": lambda name: {"sigma": 0.01, "more": 1}}, "(more)"),
     ],
 )
@@ -144,6 +145,21 @@ def test_prose_leaves_the_digest_of_code_alone_and_a_sign_changes_it(monkeypatch
     assert all(a != b for a, b in zip(digests(good.replace("-(norm", "(norm")), first))
     monkeypatch.undo()
     provenance.code_digest.cache_clear()
+
+
+def test_what_is_added_leaves_a_file_valid_and_what_changes_or_goes_does_not():
+    code = {"samplers.dps": "1", "samplers.METHODS.dps": "2"}
+    assert record.changed(code, code | {"samplers.ddnm": "3", "samplers.METHODS.ddnm": "4"}) == []
+    assert record.changed(code, {"samplers.dps": "1"}) == ["samplers.METHODS.dps"]
+    assert record.changed(code, code | {"samplers.dps": "5"}) == ["samplers.dps"]
+
+
+def test_definitions_are_told_apart():
+    found = provenance.definitions("operators")
+    assert {"operators.make", "operators.TASKS.sr4", "operators.TASKS.outpaint-half"} <= set(found)
+    one = dict(provenance.named_parts(provenance.bare("from . import a as b\nT = {'x': 1, 'y': 2}\n")))
+    two = dict(provenance.named_parts(provenance.bare("from .. import a as b\nT = {'x': 1, 'y': 3}\n")))
+    assert set(one) == {"b", "T.x", "T.y"} and {k for k in one if one[k] != two[k]} == {"b", "T.y"}
 
 
 def test_the_digest_of_code_is_the_same_in_every_version_of_python():

@@ -64,10 +64,27 @@ def dense(task, own):
     if task.startswith("deblur"):
         shipped = {"deblur": operators.gaussian_kernel, "deblur-motion": operators.motion_kernel}[task]
         return circular_blur(own.get("kernel", shipped(SHAPE)))
-    box = np.zeros((16, 16), dtype=bool)
-    box[4:12, 4:12] = True
-    masks = {"inpaint-box": ~box, "outpaint": box, "inpaint-random": operators.random_mask(SHAPE)}
+    box, middle, window, half = np.zeros((4, 16, 16), dtype=bool)
+    box[4:12, 4:12] = middle[5:11, 5:11] = window[5:10, 5:10] = half[:, :8] = True
+    masks = {
+        "inpaint-box": ~box,
+        "inpaint-middle": ~middle,
+        "inpaint-random": operators.random_mask(SHAPE),
+        "outpaint": box,
+        "outpaint-window": window,
+        "outpaint-half": half,
+    }
     return picked(own["mask"] if "mask" in own else masks[task])
+
+
+def test_the_starter_kits_masks_at_its_size():
+    """book/fidelity.md: it hides rows and columns 76 to 179, or shows 89 to 166 only, of 256."""
+    for task, first, last in (("inpaint-middle", 76, 179), ("outpaint-window", 89, 166)):
+        seen = operators.make(task, (1, 256, 256)).A_adjoint
+        mask = seen(torch.ones(1, operators.make(task, (1, 256, 256)).measurement_shape[0]))[0, 0] != 0
+        inside = ~mask if task == "inpaint-middle" else mask
+        where = inside.nonzero()
+        assert where.min() == first and where.max() == last and len(where) == (last - first + 1) ** 2
 
 
 def test_matches_dense_matrix(case):

@@ -22,6 +22,27 @@ def test_a_verdict_needs_an_interval_without_zero(bounds, better, word):
     assert statistics.verdict((sum(bounds) / 2, *bounds), better) == word
 
 
+@pytest.mark.parametrize(
+    "bounds, word",
+    [
+        ((0.01, 0.05), "level"),
+        ((-0.05, 0.05), "level"),
+        ((0.05, 0.2), "better"),
+        ((-0.2, -0.05), "worse"),
+        ((-0.2, 0.2), "not enough faces"),
+        ((float("nan"), float("nan")), "not enough faces"),
+    ],
+)
+def test_with_a_margin_a_tie_is_told_from_too_few_faces(bounds, word):
+    assert statistics.verdict((sum(bounds) / 2, *bounds), 1, margin=0.1) == word
+
+
+def test_holm_multiplies_the_smallest_p_values_most_and_keeps_their_order():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0] and statistics.holm([]) == []
+    assert statistics.p_value([1.0, 1.0]) == 1.0 and statistics.p_value([1.0, 1.1, 0.9]) < 0.01
+
+
 def rows_of(values, method="dps", **more):
     return [
         {"image": str(i), "method": method, "psnr": v, "lpips": None, "seconds": 2.0, **more}

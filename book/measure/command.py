@@ -13,14 +13,30 @@ from pathlib import Path
 from frugal.checks import Refusal
 from frugal.cli import Parser
 
-from . import fidelity, mutants, prior, published, record, samples, switches, trials, tuning
+from . import (
+    conditions,
+    fidelity,
+    mutants,
+    prior,
+    published,
+    record,
+    rule,
+    samples,
+    seeds,
+    switches,
+    trials,
+    tuning,
+)
 
 MEASURED = {  # name of the file: its module
+    "conditions": conditions,
     "fidelity": fidelity,
     "mutants": mutants,
     "prior": prior,
     "published": published,
+    "rule": rule,
     "samples": samples,
+    "seeds": seeds,
     "switches": switches,
     "trials": trials,
     "tuning": tuning,

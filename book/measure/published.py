@@ -141,7 +141,11 @@ def variants(pipe: RestorationPipeline, named: dict[str, torch.Tensor], seed: in
     from_path("dps", own[0]["zeta"], paths[own[0]["zeta"]][0], 0)
     zeta, lam = own[SWITCH]["zeta"], own[SWITCH]["lam"]
     from_path("hybrid", zeta, right(paths[zeta][SWITCH], SWITCH, lam), lam=lam)
-    for name, zeta, c in (("kit", KIT, 1.0), ("weak", WEAK, 1.0), ("fitted", fitted["zeta"], fitted["length"])):
+    for name, zeta, c in (
+        ("kit", KIT, 1.0),
+        ("weak", WEAK, 1.0),
+        ("fitted", fitted["zeta"], fitted["length"]),
+    ):
         from_path(f"dps {name}", zeta, paths[zeta][0], 0)
         x = short_dmps(walk, paths[zeta][SWITCH], SWITCH, c)
         from_path(f"hybrid {name}", zeta, x, length=c)

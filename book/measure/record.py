@@ -108,10 +108,12 @@ def kept(
 
 
 def changed(code: object, in_use: object) -> list[str]:
-    """Names of the definitions of a stamp's ``code`` that are not in use as they were then."""
+    """What of a stamp's ``code`` is not in use as it was then: names of definitions, and of whole modules."""
     if not (isinstance(code, dict) and isinstance(in_use, dict)):
         return [] if code == in_use else ["all"]
-    return [name for name, digest in code.items() if in_use.get(name) != digest]
+    modules = lambda names: {name.split(".")[0] for name in names}
+    differ = [name for name, digest in code.items() if in_use.get(name) != digest]
+    return differ + sorted(modules(in_use) - modules(code))
 
 
 def content(file: Path) -> dict:

@@ -1,0 +1,87 @@
+"""Several draws: pictures unlike the training's, and the spread of many restorations of one measurement.
+
+``rows`` has DPS, DMPS and the hybrid on the out-of-distribution pictures with several seeds. ``spread`` has, for
+shipped faces, the standard deviation of a pixel over restorations of one y that differ in the sampler's noise,
+and how far the mean of those restorations is from the truth.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from frugal import RestorationPipeline, Settings, checks, images, provenance, restore
+from frugal.devices import choose
+from frugal.metrics import quality
+from frugal.samplers import METHODS
+
+from . import record
+
+SIGMA, STEPS, SWITCH = 0.01, 100, 50
+SAMPLERS = ("dps", "dmps", "hybrid")
+STRANGE, SPREAD = ("inpaint-box",), ("sr4", "inpaint-box")  # tasks of the two parts
+DEPENDS = provenance.SAMPLING
+OF_A_PRIOR = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    add = parser.add_argument
+    add("--seeds", type=int, default=3, help="of the out-of-distribution pictures (default %(default)s)")
+    add("--faces", type=int, default=4, help="1 to 20 of those that ship (default %(default)s)")
+    add("--draws", type=int, default=6, help="restorations of each face (default %(default)s)")
+    add("--prior", default=record.SHIPPED, help="(default %(default)s)")
+
+
+def settings(name: str) -> dict[str, object]:
+    """What the numbers depend on beside the arguments."""
+    sizes = RestorationPipeline.from_pretrained().step_sizes.tuned
+    return {"sigma": SIGMA, "module": record.digest(Path(__file__)), "step_sizes": sizes}
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """{"meta", "rows", "spread"}; kept seed by seed and face by face."""
+    checks.whole("faces", args.faces, 1, 20)
+    checks.whole("draws", args.draws, 2)
+    pipe = RestorationPipeline.from_pretrained(args.prior).to(choose(args.device))
+    pipe.set_progress_bar_config(disable=True)
+    meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
+    content = {"meta": meta, "rows": [], "spread": []}
+    content |= record.kept(args.out, meta, ["seeds", "faces"]) | {"meta": meta}
+    strange = images.named("out_of_distribution", pipe.size)
+    todo = [(task, seed) for task in STRANGE for seed in range(args.seeds)]
+    done = {(row["task"], row["seed"]) for row in content["rows"]}
+    for task, seed in tqdm([one for one in todo if one not in done], desc="out of distribution"):
+        asked = Settings(steps=STEPS, switch=SWITCH, seed=seed)
+        content["rows"] += restore.compare(pipe, strange, task, SIGMA, asked, SAMPLERS)[0]
+        record.write(record.part(args.out), content)
+    faces = images.named("faces", pipe.size, args.faces)
+    todo = [(task, name, method) for task in SPREAD for name in faces for method in SAMPLERS]
+    done = {(row["task"], row["image"], row["method"]) for row in content["spread"]}
+    for task, name, method in tqdm([one for one in todo if one not in done], desc="spread"):
+        content["spread"].append(spread(pipe, faces[name], task, method, args.draws) | {"image": name})
+        record.write(record.part(args.out), content)
+    return content
+
+
+def spread(pipe: RestorationPipeline, x0: torch.Tensor, task: str, method: str, draws: int) -> dict:
+    """How restorations of one measurement of a face x0 (C, H, W) differ.
+
+    ``spread`` is the root mean square, over pixels, of their standard deviation; ``psnr`` and ``lpips`` are
+    means over the draws; ``psnr_of_mean`` is that of their mean.
+    """
+    m = restore.measure(x0[None], task, SIGMA, 0)[torch.zeros(draws, dtype=torch.long)]
+    noise = [restore.generator(seed, images.digest(x0), "sampler") for seed in range(draws)]
+    own = {"switch": SWITCH} if "switch" in METHODS[method].parameters else {}
+    x = pipe(m, method, STEPS, generator=noise, **own).images.cpu()
+    scores = quality(x, x0.expand_as(x))
+    mean = {name: sum(values) / draws for name, values in scores.items()}
+    return {
+        "task": task,
+        "method": method,
+        "draws": draws,
+        **mean,
+        "spread": float(x.var(0).mean().sqrt()),
+        "psnr_of_mean": quality(x.mean(0, keepdim=True), x0[None])["psnr"][0],
+    }
