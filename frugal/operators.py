@@ -42,8 +42,8 @@ def make(
     task         one of ``TASKS``: sr4 averages 4 x 4 blocks; inpaint-box hides the centred box of
                  half the side, outpaint shows only that box, inpaint-random shows 8 % of the
                  pixels; inpaint-middle hides a box of 104/256 of the side, outpaint-window shows one
-                 of 78/256, outpaint-half shows the left half, as a public starter kit does
-                 (``book/fidelity.md``); deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
+                 of 78/256, outpaint-half shows the left half, as a public starter kit does (page 13)
+                 ; deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
     image_shape  (C, H, W)
     mask         one's own mask for an inpainting task, (H, W), (1, H, W) or (C, H, W), nonzero
                  where the pixel is seen; ``inpaint`` needs it

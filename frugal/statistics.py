@@ -97,9 +97,9 @@ def with_interval(triple: Interval, sign: str = "", digits: int = 3) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def judged(rows: list[dict], method: str, reference: str, key: str) -> tuple[str, str]:
+def judged(rows: list[dict], method: str, reference: str, key: str, margin: float = 0.0) -> tuple[str, str]:
     """A paired difference as text with its interval, and its verdict; "not measured" where a number is missing."""
     if None in values(rows, method, key) + values(rows, reference, key):
         return "not measured", "not measured"
     triple = paired_interval(rows, method, reference, key)
-    return with_interval(triple, sign="+"), verdict(triple, METRICS[key].better)
+    return with_interval(triple, sign="+"), verdict(triple, METRICS[key].better, margin)

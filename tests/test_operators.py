@@ -78,7 +78,7 @@ def dense(task, own):
 
 
 def test_the_starter_kits_masks_at_its_size():
-    """book/fidelity.md: it hides rows and columns 76 to 179, or shows 89 to 166 only, of 256."""
+    """Page 13: it hides rows and columns 76 to 179, or shows 89 to 166 only, of 256."""
     for task, first, last in (("inpaint-middle", 76, 179), ("outpaint-window", 89, 166)):
         seen = operators.make(task, (1, 256, 256)).A_adjoint
         mask = seen(torch.ones(1, operators.make(task, (1, 256, 256)).measurement_shape[0]))[0, 0] != 0

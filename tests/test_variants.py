@@ -1,0 +1,108 @@
+"""The measurements beyond the tuning: each variant is what its name says, on a small random network."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from examples import small_pipe
+
+from frugal import images, restore
+from frugal.guidance import dmps_score
+from frugal.step_sizes import StepSizes
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "book"))
+
+from measure import conditions, published, rule, seeds  # noqa: E402
+
+SIZES = {"sr4": {0: {"zeta": 0.3, "lam": 1.0}}}
+
+
+@pytest.fixture
+def pipe():
+    pipe = small_pipe()
+    pipe.step_sizes = StepSizes(SIZES)
+    return pipe
+
+
+@pytest.fixture
+def named():
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return {"a.png": x[0], "b.png": x[1]}
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(published, "STEPS", 4)
+    monkeypatch.setattr(published, "SWITCH", 2)
+    monkeypatch.setattr(rule, "STEPS", 4)
+    monkeypatch.setattr(seeds, "STEPS", 4)
+    monkeypatch.setattr(seeds, "SWITCH", 2)
+
+
+def restored(pipe, named, method, steps, **own):
+    """What the pipeline makes of the pictures, with the noise that measurements have."""
+    x0 = torch.stack(list(named.values()))
+    m = restore.measure(x0, "sr4", 0.01, 0)
+    return pipe(m, method, steps, generator=restore.generators(0, x0, "sampler"), **own).images
+
+
+def test_the_short_step_is_eq_5_at_the_next_level_times_that_of_one_level(pipe, named, few):
+    walk = published.walk_of(pipe, named, 0)
+    x, every = walk.z[0], torch.arange(2)
+    out = published.short_dmps(walk, x, 1, 0.5)
+    a = float(pipe.scheduler.alphas[walk.schedule.timestep[1]])
+    with torch.no_grad():
+        alone = walk.schedule.ancestral(1, x, pipe.denoiser(walk.schedule)(x, 1), walk.noise(1, every))
+    assert torch.allclose(out - alone, 0.5 * (1 - a) / a**0.5 * dmps_score(x, walk.m, 1.0), atol=1e-5)
+    assert torch.equal(published.short_dmps(walk, x, 1, 0), alone)
+
+
+def test_the_iterates_are_still_where_consecutive_ones_agree(monkeypatch):
+    monkeypatch.setattr(published, "STEPS", 4)
+    moves = torch.tensor([[1.0, 1.0], [1.0, 0.1], [0.1, 0.1], [1.0, 0.1]])  # at k = 4, 3, 2, 1
+    places = torch.cat([torch.zeros(1, 2), moves.cumsum(0)])
+    path = {4 - i: places[i].reshape(2, 1, 1, 1).expand(2, 3, 4, 4) for i in range(5)}
+    assert published.still(path) == [1, 2]  # 0.1 is 26 dB below the range of 2
+
+
+def test_published_variants_begin_with_the_librarys_own(pipe, named, few):
+    found = published.variants(pipe, named, 0, {"zeta": 0.4, "length": 0.5})
+    for name, own in (("dps", {}), ("hybrid", {"switch": 2}), ("dmps", {})):
+        assert (found[name][0] - restored(pipe, named, name, 4, **own)).abs().mean() < 1e-4
+    of_kit = {f"{m} {name}" for m in ("dps", "hybrid") for name in ("kit", "weak", "fitted")}
+    assert of_kit < set(found) and len(found["weak, k from iterates"][1]["switch"]) == 2
+
+
+def test_a_condition_chooses_and_judges_with_the_librarys_samplers(pipe, named):
+    c = conditions.Condition("sr4", 4, 0.01)
+    sizes = {k: {"zeta": 0.3, "lam": 1.0} for k in ("0", "1", "2")}
+    rows = conditions.judged(pipe, named, c, sizes, 0)
+    methods = ["dps", "dmps", "same 23", "own 23", "same 50", "own 50", "equal 50"]
+    assert list(dict.fromkeys(row["method"] for row in rows)) == methods
+    assert {row["steps"] for row in rows if row["method"] == "equal 50"} == {3}
+    x = restored(pipe, named, "hybrid", 4, switch=2, zeta=0.3, lam=1.0)
+    (ours,) = (row["psnr"] for row in rows if (row["image"], row["method"]) == ("a.png", "own 50"))
+    mse = ((x[0].clamp(-1, 1) - named["a.png"]) ** 2).mean()
+    assert abs(ours - 10 * torch.log10(4 / mse)) < 1e-2
+    assert set(conditions.tuned(pipe, named, c, 0)) == {"0", "1", "2"}
+
+
+def test_the_rule_is_the_hybrid_at_the_k_that_it_found(pipe, named, few):
+    rows = rule.rows_of(pipe, named, "sr4", 0)
+    assert [row["method"] for row in rows] == ["dps"] * 2 + ["first"] * 2 + ["settled"] * 2
+    for row in rows:
+        x = restored(pipe, named, "hybrid", 4, switch=row["switch"], zeta=row["zeta"], lam=row["lam"])
+        i = list(named).index(row["image"])
+        mse = ((x[i].clamp(-1, 1) - named[row["image"]]) ** 2).mean()
+        assert abs(row["psnr"] - 10 * torch.log10(4 / mse)) < 1e-2
+
+
+def test_draws_of_one_measurement_differ_in_the_samplers_noise_alone(pipe, named, few):
+    x0 = named["a.png"]
+    found = seeds.spread(pipe, x0, "sr4", "dps", 2)
+    own = [restore.generator(seed, images.digest(x0), "sampler") for seed in (0, 1)]
+    m = restore.measure(x0[None], "sr4", 0.01, 0)
+    x = torch.cat([pipe(m, "dps", 4, generator=one).images for one in own])
+    assert abs(found["spread"] - x.var(0).mean().sqrt()) < 1e-3 and found["spread"] > 0
