@@ -68,10 +68,10 @@ def test_the_iterates_are_still_where_consecutive_ones_agree(monkeypatch):
 
 
 def test_published_variants_begin_with_the_librarys_own(pipe, named, few):
-    found = published.variants(pipe, named, 0, {"zeta": 0.4, "length": 0.5})
+    found = published.variants(pipe, named, 0, {"gaps": {"zeta": 0.4, "length": 0.5}})
     for name, own in (("dps", {}), ("hybrid", {"switch": 2}), ("dmps", {})):
         assert (found[name][0] - restored(pipe, named, name, 4, **own)).abs().mean() < 1e-4
-    of_kit = {f"{m} {name}" for m in ("dps", "hybrid") for name in ("kit", "weak", "fitted")}
+    of_kit = {f"{m} {name}" for m in ("dps", "hybrid") for name in ("kit", "weak", "gaps")}
     assert of_kit < set(found) and len(found["weak, k from iterates"][1]["switch"]) == 2
 
 
