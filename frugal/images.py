@@ -14,6 +14,7 @@ from .files import whole
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 SHIPPED = Path(__file__).parent / "pictures"
 SHIPPED_SETS = ("faces", "out_of_distribution")
+SMALL = 64  # pixels of a shipped set; the same pictures with 256 lie in the folder NAME_256
 UNREADABLE = (OSError, SyntaxError, ValueError, AssertionError, MemoryError, Image.DecompressionBombError)
 
 
@@ -99,11 +100,14 @@ def named(name: str = "faces", size: int = 64, limit: int | None = None) -> dict
     """The pictures that ship with the package, {file name: (3, size, size) in [-1, 1]}.
 
     ``faces``: 20 synthetic faces in the CelebA-64 frame. ``out_of_distribution``: pictures that
-    are no faces of that kind. Origins and licences stand in ``frugal/pictures/README.md``.
+    are no faces of that kind. They ship with 64 pixels and with 256, and are resized to what is asked for.
+    Origins and licences stand in ``frugal/pictures/README.md``.
     Raises Refusal for another name, and for a limit below 1.
     """
     checks.one_of("name", name, SHIPPED_SETS)
-    paths = find(SHIPPED / name)[: None if limit is None else checks.whole("limit", limit)]
+    paths = find(SHIPPED / (name if size <= SMALL else f"{name}_256"))[
+        : None if limit is None else checks.whole("limit", limit)
+    ]
     return {path.name: load(path, size) for path in paths}
 
 

@@ -9,7 +9,7 @@ Install first, in an environment of its own:
 
 Then
 
-    python make_pictures.py                                    # rewrites faces/ and out_of_distribution/
+    python make_pictures.py                                    # rewrites faces*/ and out_of_distribution*/
     python make_pictures.py --training 10000 --out faces.npy   # uint8 array (10000, 64, 64, 3)
 """
 
@@ -18,6 +18,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 HERE = Path(__file__).parent
-SIZE = 64
+SIZE, LARGE = 64, 256  # sides of the shipped pictures; training faces have the first
 TRUNCATION = (0.7, 0.85)  # range from which each face draws its own
 SHIPPED_SEEDS = range(20)
 TRAINING_SEED = 1_000_000  # training face i has seed TRAINING_SEED + i
@@ -93,23 +94,30 @@ def generator(halved: bool = False) -> Callable[[int], Image.Image]:
     return draw
 
 
-def shrink(picture: Image.Image, box: Sequence[int]) -> Image.Image:
-    """Cut ``box`` (left, top, right, bottom) out of a picture and resize it to 64 x 64 (Lanczos)."""
-    return picture.convert("RGB").crop(box).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+def shrink(picture: Image.Image, box: Sequence[int], size: int = SIZE) -> Image.Image:
+    """Cut ``box`` (left, top, right, bottom) out of a picture and resize it to a square (Lanczos)."""
+    return picture.convert("RGB").crop(box).resize((size, size), Image.Resampling.LANCZOS)
 
 
-def shrink_face(picture: Image.Image) -> Image.Image:
-    """Cut the frame of CelebA's crop out of a generated face and resize it to 64 x 64."""
-    return shrink(picture, [edge * picture.width // 1024 for edge in FACE_FRAME])
+def shrink_face(picture: Image.Image, size: int = SIZE) -> Image.Image:
+    """Cut the frame of CelebA's crop out of a generated face and resize it to a square."""
+    return shrink(picture, [edge * picture.width // 1024 for edge in FACE_FRAME], size)
+
+
+def write_sizes(name: str, file: str, shrunk: Callable[[int], Image.Image]) -> None:
+    """A picture into the set ``name`` at 64 pixels, and into ``name``_256 at 256."""
+    for folder, size in ((HERE / name, SIZE), (HERE / f"{name}_{LARGE}", LARGE)):
+        folder.mkdir(exist_ok=True)
+        write_picture(shrunk(size), folder / file)
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """Open ``path`` for writing bytes; the file appears when all of it is written."""
-    partial = path.with_name(path.name + ".part")
-    with open(partial, "wb") as file:
+    part = path.with_name(path.name + ".part")
+    with open(part, "wb") as file:
         yield file
-    os.replace(partial, path)
+    os.replace(part, path)
 
 
 def write_picture(picture: Image.Image, path: Path) -> None:
@@ -122,21 +130,18 @@ def write_array(array: np.ndarray, path: Path) -> None:
         np.save(file, array)
 
 
-def write_faces(folder: Path) -> None:
+def write_faces() -> None:
     draw = generator()
-    folder.mkdir(exist_ok=True)
     for number, seed in enumerate(SHIPPED_SEEDS):
-        write_picture(shrink_face(draw(seed)), folder / f"{number:02d}.png")
+        write_sizes("faces", f"{number:02d}.png", partial(shrink_face, draw(seed)))
 
 
-def write_out_of_distribution(folder: Path) -> None:
+def write_out_of_distribution() -> None:
     from skimage import data
 
-    folder.mkdir(exist_ok=True)
     for name, (source, (left, top, side)) in OUT_OF_DISTRIBUTION.items():
-        picture = Image.fromarray(getattr(data, source)())
-        picture = shrink(picture, (left, top, left + side, top + side))
-        write_picture(picture, folder / f"{name}.png")
+        picture, box = Image.fromarray(getattr(data, source)()), (left, top, left + side, top + side)
+        write_sizes("out_of_distribution", f"{name}.png", partial(shrink, picture, box))
 
 
 def write_training(count: int, out: Path) -> None:
@@ -178,5 +183,5 @@ if __name__ == "__main__":
     if args.training:
         write_training(args.training, args.out)
     else:
-        write_faces(HERE / "faces")
-        write_out_of_distribution(HERE / "out_of_distribution")
+        write_faces()
+        write_out_of_distribution()

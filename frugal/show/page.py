@@ -27,6 +27,20 @@ def prepare(prior: str = "faces64", device: str | torch.device = "auto") -> Rest
     return pipe
 
 
+def super_resolutions(size: int) -> dict[str, str]:
+    """The two readings of the poster's super-resolution by 16, for pictures of so many pixels a side.
+
+    "literal" has its factor, "matched" measures 16 x 16 pixels, as the poster's task probably does. At 256
+    pixels they are one task.
+    """
+    return {"literal": "sr16", "matched": f"sr{max(4, size // 16)}"}
+
+
+def at_once(pipe: RestorationPipeline) -> int:
+    """How many pictures a page restores together: 10 of 64 x 64, fewer in proportion where they are larger."""
+    return max(1, 10 * 64**2 // pipe.size**2)
+
+
 def noises(like: torch.Tensor, steps: int, seed: int) -> list[torch.Tensor]:
     """All noise of a run: the start, then one draw a step, each of the shape and on the device of ``like``.
 
