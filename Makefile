@@ -14,22 +14,26 @@ WANTED := pwd; cat pyproject.toml requirements.lock
 .PHONY: help book print notebooks measure test setup install clean
 
 help:
-	@echo "make book    run every notebook, build the book, and print the path of its first page"
-	@echo "make print   the book as one page for paper; runs the notebooks only if 'make book' has not"
+	@echo "make book    run the notebooks that changed, build the book, and print the path of its first page"
+	@echo "make book PRIOR=google/ddpm-celebahq-256 DEVICE=cuda   the same with another prior, at its size"
+	@echo "make print   the book as one page for paper"
 	@echo "make notebooks  run every notebook and keep its outputs, as they are committed"
 	@echo "make measure NAME=fidelity ARGUMENTS='--faces 4'  renew one file of book/measured"
 	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
 	@echo "make setup   the environment alone; the commands above begin with it"
 	@echo "make clean   remove what was built and the caches; the environment stays"
 
+# PRIOR and DEVICE for all pages, PARAMETERS='-p images 4 -p steps 20' for the others; FRESH=1 runs unchanged pages too.
+BUILD = "$(PYTHON)" book/build.py $(if $(PRIOR),-p prior "$(PRIOR)") $(if $(DEVICE),-p device "$(DEVICE)") $(PARAMETERS) $(if $(FRESH),--fresh)
+
 book: setup
-	"$(PYTHON)" book/build.py
+	$(BUILD)
 
 print: setup
-	"$(PYTHON)" book/build.py --print
+	$(BUILD) --print
 
 notebooks: setup
-	"$(PYTHON)" book/build.py --in-place
+	$(BUILD) --in-place
 
 measure: setup
 	"$(PYTHON)" book/measure $(NAME) $(ARGUMENTS)

@@ -1,13 +1,15 @@
 """The book's program: what it builds has no fault, and a fault is found."""
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
+import nbformat
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,25 +35,86 @@ def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(boo
         shutil.copytree(ROOT / name, tmp_path / "source" / name)
     for path in ROOT.glob("_*.yml"):
         shutil.copy(path, tmp_path / "source")
-    (tmp_path / "source" / "notebooks" / "table1.json").touch()  # page 10 writes it and links to it
+    (tmp_path / "source" / "notebooks" / "table1.json").touch()  # page 10 writes both and they are linked
+    Image.new("RGB", (8, 8)).save(tmp_path / "source" / "notebooks" / "hero.png")
     page = book.render(builder, tmp_path / "source", tmp_path)
     assert page.exists() and book.faults(page.parent) == []
 
 
-def test_notebooks_run_again_for_paper_only_when_something_changed(book, monkeypatch, tmp_path):
-    monkeypatch.setattr(book, "ROOT", tmp_path)
-    monkeypatch.setattr(book, "DONE", tmp_path / "executed")
-    page, cache = tmp_path / "book" / "page.md", tmp_path / "frugal" / "__pycache__" / "module.pyc"
-    for path in (page, cache):
-        path.parent.mkdir(parents=True)
-        path.touch()
-    assert not book.up_to_date()
-    book.DONE.touch()
-    later = book.DONE.stat().st_mtime + 60
-    os.utime(cache, (later, later))
-    assert book.up_to_date()
-    os.utime(page, (later, later))
-    assert not book.up_to_date()
+@pytest.fixture
+def small_book(book, monkeypatch, tmp_path):
+    """A book of two pages, one of which has parameters; returns the module book/pages.py."""
+    pages = sys.modules["pages"]
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setattr(pages, "SOURCE", tmp_path / "_build" / "source")
+    for name in ("book/measured", "notebooks", "frugal"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml", "requirements.lock", "frugal/a.py", "book/measured/m.json"):
+        (tmp_path / name).write_text("a: 1")
+    for name, source in (("10_a", "images = 2"), ("results", "print(7)")):
+        cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+        notebook = nbformat.v4.new_notebook(cells=[cell])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        notebook.metadata["language_info"] = {"name": "python"}
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
+    return pages
+
+
+def ran(pages, monkeypatch, parameters=None, **more):
+    """Names of the pages that ``execute`` runs; they are not executed."""
+    names = []
+
+    def run(path, target, own, made_from):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.metadata["made_from"] = made_from
+        nbformat.write(notebook, target)
+        names.append(path.stem)
+
+    class Pool:
+        """A pool that works at once."""
+
+        def __init__(self, processes):
+            self.shutdown = lambda cancel_futures: None
+
+        __enter__, __exit__ = (lambda self: self), (lambda self, *error: None)
+
+        def submit(self, function, *arguments):
+            future = Future()
+            future.set_result(function(*arguments))
+            return future
+
+    monkeypatch.setattr(pages, "run", run)
+    monkeypatch.setattr(pages, "ProcessPoolExecutor", Pool)
+    assert pages.execute(parameters or {}, **more) is None
+    return sorted(names)
+
+
+def test_a_page_runs_again_only_when_what_it_is_made_from_changed(small_book, monkeypatch, tmp_path):
+    again = lambda parameters=None, **more: ran(small_book, monkeypatch, parameters, **more)
+    both = ["10_a", "results"]
+    assert again() == both and again() == [] and again(fresh=True) == both
+    assert again({"images": 3}) == ["10_a"] and again() == ["10_a"]
+    (tmp_path / "book" / "page.md").write_text("prose")
+    (tmp_path / "frugal" / "__pycache__").mkdir()
+    (tmp_path / "frugal" / "__pycache__" / "a.pyc").touch()
+    assert again() == []
+    for name in ("frugal/a.py", "book/measured/m.json", "requirements.lock"):
+        (tmp_path / name).write_text("a: 2")
+        assert again() == both, name
+    path = tmp_path / "notebooks" / "results.ipynb"
+    path.write_text(path.read_text().replace("print(7)", "print(8)"))
+    assert again() == ["results"]
+
+
+def test_pages_are_executed_and_a_failure_is_shown_whole(small_book, tmp_path):
+    assert small_book.execute({"images": 5}) is None
+    executed = nbformat.read(tmp_path / "_build" / "source" / "notebooks" / "results.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == "7\n"
+    path = tmp_path / "notebooks" / "results.ipynb"
+    path.write_text(path.read_text().replace("print(7)", "print(1 / 0)"))
+    failure = small_book.execute({})
+    assert failure.startswith("results.ipynb") and "ZeroDivisionError" in failure
+    assert small_book.kept_with(small_book.SOURCE / "notebooks" / "results.ipynb") is None
 
 
 SOUND = '<a id="there" href="#there"></a><a href="b.html#two">b</a><img src="x.png" alt="a cross">'
@@ -89,10 +152,16 @@ def test_a_folder_without_pages_and_a_style_sheet_from_elsewhere_are_faults(book
     assert "another host" in book.faults(tmp_path)[0]
 
 
-def test_an_unknown_notebook_parameter_is_one_sentence_and_exit_code_2():
-    command = [sys.executable, str(ROOT / "book" / "build.py"), "-p", "pictures", "3"]
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("pictures", "3", "parameter: 'pictures'"),
+        ("prior", "nowhere", "prior: 'nowhere'"),
+        ("device", "tpu", "device"),
+    ],
+)
+def test_a_wrong_parameter_is_one_sentence_and_exit_code_2(name, value, said):
+    command = [sys.executable, str(ROOT / "book" / "build.py"), "-p", name, value]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert (
-        done.stderr.startswith("build: parameter: 'pictures'") and len(done.stderr.strip().splitlines()) == 1
-    )
+    assert done.stderr.startswith(f"build: {said}") and len(done.stderr.strip().splitlines()) == 1
