@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from frugal import RestorationPipeline, images, provenance
+from frugal import RestorationPipeline, images, operators, provenance, restore, samplers
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from measure import command, record  # noqa: E402
+from measure import behaviour, command, record  # noqa: E402
 
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "book").glob("*.md")))
 
@@ -102,6 +102,7 @@ def test_a_stamp_is_complete_and_says_nothing_of_folders(stamped):
         ({"code": "0"}, {}, "other code"),
         ({"sigma": 0.02}, {}, "settings than those in use (sigma)"),
         ({"code": {"schedule.Schedule": "0"}}, {}, "other code (schedule.Schedule)"),
+        ({}, {"DEPENDS": provenance.SAMPLING}, "metrics, behaviour)"),
         ({}, {"DEPENDS": ("schedule", "guidance")}, "other code (guidance)"),
         ({}, {"settings": lambda name: {"sigma": 0.01, "more": 1}}, "(more)"),
     ],
@@ -147,11 +148,41 @@ def test_prose_leaves_the_digest_of_code_alone_and_a_sign_changes_it(monkeypatch
     provenance.code_digest.cache_clear()
 
 
+def made(code, behaviour=None):
+    return {"code": code, "behaviour": behaviour or {}}
+
+
 def test_what_is_added_leaves_a_file_valid_and_what_changes_or_goes_does_not():
     code = {"samplers.dps": "1", "samplers.METHODS.dps": "2"}
-    assert record.changed(code, code | {"samplers.ddnm": "3", "samplers.METHODS.ddnm": "4"}) == []
-    assert record.changed(code, {"samplers.dps": "1"}) == ["samplers.METHODS.dps"]
-    assert record.changed(code, code | {"samplers.dps": "5"}) == ["samplers.dps"]
+    now = code | {"samplers.ddnm": "3", "samplers.METHODS.ddnm": "4"}
+    assert record.changes(made(code), made(now)) == []
+    assert record.changes(made(code), made({"samplers.dps": "1"})) == ["samplers.METHODS.dps"]
+    assert record.changes(made(code), made(code | {"samplers.dps": "5"})) == ["samplers.dps"]
+    assert record.changes(made(code), made(code | {"restore.measure": "6"})) == ["restore"]
+    then, now = {"sr4 dps": [0.1, 0.2]}, {"sr4 dps": [0.1, 0.2004], "sr4 ddnm": [0.3]}
+    assert record.changes(made({}, then), made({}, now)) == []
+    assert record.changes(made({}, then), made({}, {"sr4 dps": [0.1, 0.21]})) == ["sr4 dps"]
+    assert record.changes(made({}, then), made({}, {"sr4 ddnm": [0.3]})) == ["sr4 dps"]
+
+
+@pytest.mark.parametrize(
+    "module, name, wrong",
+    [
+        (samplers, "residual_gradient", lambda real: lambda *a: tuple(-part for part in real(*a))),
+        (samplers, "dmps_score", lambda real: lambda *a: 1.01 * real(*a)),
+        (restore, "generators", lambda real: lambda seed, *a: real(seed + 1, *a)),
+        (operators.TASKS, "sr4", lambda real: operators.TASKS["sr8"]),
+    ],
+    ids=["sign of DPS", "length of DMPS", "another noise", "another operator"],
+)
+def test_a_wrong_formula_behaves_otherwise(monkeypatch, module, name, wrong):
+    if isinstance(module, dict):
+        monkeypatch.setitem(module, name, wrong(module[name]))
+    else:
+        monkeypatch.setattr(module, name, wrong(getattr(module, name)))
+    monkeypatch.setattr(behaviour, "TASKS", {"sr4": operators.TASKS["sr4"]})
+    then = {key: numbers for key, numbers in behaviour.behaviour().items() if key.startswith("sr4 ")}
+    assert behaviour.differing(then, behaviour.behaviour.__wrapped__())
 
 
 def test_definitions_are_told_apart():

@@ -1,8 +1,9 @@
 """The one writer of measured files, and the one checker: a stamp says what was measured with what.
 
-A module of a measured file has ``DEPENDS``, the library's modules that its numbers depend on; ``OF_A_PRIOR``,
-whether they belong to the prior that ships; and ``settings``, what else they depend on. A module with a
-``HISTORY`` keeps a record that nothing can make stale, and says why.
+A module of a measured file has ``DEPENDS``, the library's modules whose code its numbers depend on;
+``RESTORES``, whether they come from restorations, see ``behaviour``; ``OF_A_PRIOR``, whether they belong to the
+prior that ships; and ``settings``, what else they depend on. A module with a ``HISTORY`` keeps a record that
+nothing can make stale, and says why.
 """
 
 import argparse
@@ -19,10 +20,12 @@ from diffusers import DDPMScheduler, UNet2DModel
 from frugal import RestorationPipeline, files, prior, provenance
 from frugal.devices import choose, describe
 
+from .behaviour import behaviour, differing
+
 FOLDER = Path(__file__).resolve().parents[1] / "measured"
 SHIPPED = "faces64"
 STAMP = (
-    *("name", "command", "arguments", "seed", "device", "prior", "prior_digest", "code"),
+    *("name", "command", "arguments", "seed", "device", "prior", "prior_digest", "code", "behaviour"),
     *("commit", "frugal", "python", "torch", "diffusers"),
 )
 WHERE = (
@@ -46,8 +49,8 @@ def stamp(
     """What a measured file says of its making.
 
     ``name`` and ``command`` of the file, ``arguments`` of the measurement (of a path, its last part),
-    ``seed``, ``device``, the ``prior`` and its digest, None where there is none, ``code``, a digest of every
-    definition in the modules of ``depends``, versions and commit; and what the measurement adds of its ``own``.
+    ``seed``, ``device``, the ``prior`` and its digest, None where there is none; ``code`` and ``behaviour``, see
+    ``making``; versions and commit; and what the measurement adds of its ``own``.
     """
     named = getattr(args, "prior", None)
     return {
@@ -58,9 +61,24 @@ def stamp(
         "device": describe(choose(args.device)),
         "prior": None if named is None else Path(named).name,
         "prior_digest": None if pipe is None else pipe.digest(),
-        "code": provenance.definitions(*depends),
+        **making(depends),
         **own,
         **provenance.versions(),
+    }
+
+
+def making(depends: Sequence[str]) -> dict[str, dict]:
+    """{"code": a digest of every definition in the modules of ``depends``, "behaviour": what the samplers do}.
+
+    The second, for numbers that come from restorations, stands for the code of ``provenance.SAMPLING``, but for
+    ``collapse`` and ``metrics``, which a few steps of a network that is not trained hardly try.
+    """
+    restores = set(provenance.SAMPLING) <= set(depends)
+    covered = set(provenance.SAMPLING) - {"collapse", "metrics"} if restores else set()
+    others = [name for name in depends if name not in covered]
+    return {
+        "code": provenance.definitions(*others) if others else {},
+        "behaviour": behaviour() if restores else {},
     }
 
 
@@ -91,10 +109,10 @@ def kept(
     differ, because they only say how much is measured; ``measured`` names parts of the stamp that are numbers
     themselves.
     """
-    may = {"command", "code", *provenance.versions(), *measured}
+    may = {"command", "code", "behaviour", *provenance.versions(), *measured}
     for file in (part(out), out):
         there = content(file)
-        if changed(there.get("meta", {}).get("code"), meta["code"]):
+        if changes(there.get("meta", {}), meta):
             continue
         ours, theirs = (
             json.loads(json.dumps({key: value for key, value in m.items() if key not in may}))
@@ -107,13 +125,18 @@ def kept(
     return {}
 
 
-def changed(code: object, in_use: object) -> list[str]:
-    """What of a stamp's ``code`` is not in use as it was then: names of definitions, and of whole modules."""
-    if not (isinstance(code, dict) and isinstance(in_use, dict)):
-        return [] if code == in_use else ["all"]
+def changes(then: dict, now: dict) -> list[str]:
+    """What of a stamp's ``code`` and ``behaviour`` is not as it is now: names of definitions, modules and runs."""
+    code, in_use = then.get("code"), now["code"]
+    if not isinstance(code, dict):
+        return ["all"]
     modules = lambda names: {name.split(".")[0] for name in names}
     differ = [name for name, digest in code.items() if in_use.get(name) != digest]
-    return differ + sorted(modules(in_use) - modules(code))
+    differ += sorted(modules(in_use) - modules(code))
+    before = then.get("behaviour") or {}
+    return differ + (
+        differing(before, now["behaviour"]) if before else ["behaviour"] * bool(now["behaviour"])
+    )
 
 
 def content(file: Path) -> dict:
@@ -145,7 +168,7 @@ def stale(name: str, module: ModuleType, folder: Path = FOLDER) -> list[str]:
     elif not hasattr(module, "HISTORY"):
         if module.OF_A_PRIOR and meta["prior_digest"] != shipped_digest():
             reasons.append("was measured with another prior than the one that ships")
-        if names := changed(meta["code"], provenance.definitions(*module.DEPENDS)):
+        if names := changes(meta, making(module.DEPENDS)):
             reasons.append(f"was measured with other code ({', '.join(names)})")
         in_use = json.loads(json.dumps(module.settings(name)))
         if differing := [key for key, value in in_use.items() if meta.get(key) != value]:
