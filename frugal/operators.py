@@ -1,7 +1,6 @@
 """The operators of the book's tasks, each by its singular value decomposition, A = U diag(s) V^T.
 
-To add one: a function (name, image_shape, ...) -> LinearOperator, and its line in ``TASKS``.
-"""
+To add one: a function (name, image_shape, ...) -> LinearOperator, and its line in ``TASKS``."""
 
 import math
 from collections.abc import Callable
@@ -39,14 +38,13 @@ def make(
 ) -> LinearOperator:
     """The operator of a named task.
 
-    task         one of ``TASKS``: sr4 averages 4 x 4 blocks; inpaint-box hides the centred box of
-                 half the side, outpaint shows only that box, inpaint-random shows 8 % of the
-                 pixels; inpaint-middle hides a box of 104/256 of the side, outpaint-window shows one
-                 of 78/256, outpaint-half shows the left half, as a public starter kit does (page 13)
-                 ; deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
+    task         one of ``TASKS``: sr4 averages 4 x 4 blocks; inpaint-box hides the centred box of half the
+                 side, outpaint shows only that box, inpaint-random 8 % of the pixels; inpaint-middle,
+                 outpaint-window and outpaint-half are the masks of a public starter kit (page 13);
+                 deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
     image_shape  (C, H, W)
-    mask         one's own mask for an inpainting task, (H, W), (1, H, W) or (C, H, W), nonzero
-                 where the pixel is seen; ``inpaint`` needs it
+    mask         one's own for an inpainting task, (H, W), (1, H, W) or (C, H, W), nonzero where seen;
+                 ``inpaint`` needs it
     kernel       one's own blur for a deblurring task, (h, w), no larger than the picture
 
     Raises Refusal for an unknown task, or a shape, mask or kernel that does not fit.
@@ -141,9 +139,9 @@ def inpainting(name: str, image_shape: Shape, mask: torch.Tensor) -> LinearOpera
 def deblurring(name: str, image_shape: Shape, kernel: torch.Tensor) -> LinearOperator:
     """Eqs. 0i and 0j: y = circular convolution of every channel with the kernel.
 
-    V is the Hartley basis h_w = (cos + sin)(2 pi w . p) / sqrt(HW): real, orthonormal, symmetric.
-    With k^ the kernel's Fourier transform, A h_w = |k^(w)| times the wave h_w shifted by the phase
-    of k^(w). So s = |k^| for each channel, and U is V followed by those shifts.
+    V is the Hartley basis h_w = (cos + sin)(2 pi w . p) / sqrt(HW): real, orthonormal, symmetric. With k^ the
+    kernel's Fourier transform, A h_w = |k^(w)| times the wave h_w shifted by the phase of k^(w). So s = |k^|
+    for each channel, and U is V followed by those shifts.
     """
     C, H, W = image_shape
     kernel = array("kernel", kernel).double()
