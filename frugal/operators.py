@@ -1,6 +1,5 @@
-"""The operators of the book's tasks, each by its singular value decomposition, A = U diag(s) V^T.
-
-To add one: a function (name, image_shape, ...) -> LinearOperator, and its line in ``TASKS``."""
+"""The operators of the book's tasks, each by its singular value decomposition, A = U diag(s) V^T. To add one: a
+function (name, image_shape, ...) -> LinearOperator, and its line in ``TASKS``."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +17,7 @@ Shape = tuple[int, ...]  # of a picture, (C, H, W)
 
 @dataclass(frozen=True)
 class Task:
-    """A line of ``TASKS``.
+    """A line of ``TASKS``:
 
     build    (name, image_shape) -> LinearOperator, or with one's own array as third argument
     takes    the argument of ``make`` that brings this array, "mask" or "kernel"
@@ -43,8 +42,7 @@ def make(
                  outpaint-window and outpaint-half are the masks of a public starter kit (page 13);
                  deblur is a Gaussian, deblur-motion a diagonal stroke, both circular
     image_shape  (C, H, W)
-    mask         one's own for an inpainting task, (H, W), (1, H, W) or (C, H, W), nonzero where seen;
-                 ``inpaint`` needs it
+    mask         one's own for inpainting (``inpaint`` needs it), (H, W), (1, H, W) or (C, H, W), nonzero where seen
     kernel       one's own blur for a deblurring task, (h, w), no larger than the picture
 
     Raises Refusal for an unknown task, or a shape, mask or kernel that does not fit.
