@@ -89,7 +89,7 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
 def run(path: Path, target: Path, parameters: Parameters, made_from: str) -> str | None:
     """Execute one notebook into ``target``. Returns its error, as text, or None."""
     target.unlink(missing_ok=True)
-    partial = target.with_suffix(".part")
+    partial = target.with_suffix(".part.ipynb")
     try:
         papermill.execute_notebook(
             str(path),
