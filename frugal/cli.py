@@ -10,11 +10,11 @@ from . import checks, images, tables, training
 from .checks import Refusal
 from .devices import choose
 from .evaluate import evaluate
+from .methods import METHODS, POSTER
 from .metrics import METRICS
 from .operators import TASKS
 from .pipeline import RestorationPipeline
 from .restore import restore
-from .samplers import METHODS
 from .settings import Settings
 from .training.network import CHANNELS
 
@@ -95,7 +95,7 @@ def build_parser() -> Parser:
 
     many = commands.add_parser("evaluate", help="measure methods on a folder of pictures")
     many.add_argument("--images", type=Path, required=True)
-    many.add_argument("--methods", nargs="+", default=list(METHODS), help=", ".join(METHODS))
+    many.add_argument("--methods", nargs="+", default=list(POSTER), help=", ".join(METHODS))
     add_sampling(many)
     many.add_argument("--batch-size", type=int, default=10, help="pictures restored together (default 10)")
     many.add_argument("--limit", type=int, help="only the first so many pictures")

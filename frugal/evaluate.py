@@ -12,10 +12,10 @@ from tqdm import tqdm
 from . import checks, images, provenance, results
 from .devices import describe
 from .files import write_json
+from .methods import METHODS
 from .operators import make
 from .pipeline import RestorationPipeline
 from .restore import restore, warm_up
-from .samplers import METHODS
 from .settings import Settings
 from .timing import median_seconds
 

@@ -60,3 +60,15 @@ def dmps_score(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Ten
     residual = A.Ut(m.y) - s_i * A.Vt(x_k) / alpha_bar**0.5
     gain = torch.where(s_i > 0, s_i / (m.sigma**2 + s2 * s_i**2), 0)
     return A.V(gain * residual) / alpha_bar**0.5
+
+
+def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tensor:
+    """E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is taken to be N(x0_hat, r2 I), r2 > 0:
+
+    x0_hat + V diag(r2 s_i / (sigma^2 + r2 s_i^2)) (U^T y - diag(s_i) V^T x0_hat).
+
+    Eq. 6 with the guess in the place of x_k / sqrt(alpha_bar), so that the prior counts once. Returns (B, C, H, W).
+    """
+    A, s_i = m.A, m.A.s(x0_hat)
+    gain = torch.where(s_i > 0, r2 * s_i / (m.sigma**2 + r2 * s_i**2), 0)
+    return x0_hat + A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat)))

@@ -13,7 +13,8 @@ from diffusers.utils.torch_utils import randn_tensor
 from . import checks, prior
 from .checks import Refusal
 from .measurement import Generators, Measurement
-from .samplers import METHODS, Denoise
+from .methods import METHODS
+from .samplers import Denoise
 from .schedule import Schedule, predicted_x0
 from .settings import Settings
 from .step_sizes import StepSizes
@@ -31,7 +32,7 @@ class RestorationOutput(BaseOutput):
 
 
 class RestorationPipeline(DiffusionPipeline):
-    """Zero-shot restoration with the methods of ``samplers.METHODS``.
+    """Zero-shot restoration with the methods of ``methods.METHODS``.
 
     unet        ``UNet2DModel``, or any module called as ``unet(x, timestep).sample``
     scheduler   ``DDPMScheduler``; its schedule, ``prediction_type`` and ``clip_sample`` are used
@@ -89,6 +90,10 @@ class RestorationPipeline(DiffusionPipeline):
 
         return denoise
 
+    def spread(self, schedule: Schedule) -> tuple[float, ...]:
+        """r_k^2 by k, see ``StepSizes.spread``; 0 at k = 0."""
+        return 0.0, *(self.step_sizes.spread(s**2) for s in schedule.s[1:])
+
     def complete(self, settings: Settings, method: str, task: str) -> Settings:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""
         return settings.complete(method, task, self.step_sizes, len(self.scheduler.alphas_cumprod))
@@ -107,7 +112,7 @@ class RestorationPipeline(DiffusionPipeline):
         """Restore pictures from measurements y = A x_0 + sigma n.
 
         measurement  ``Measurement`` of B pictures, from ``A.measure`` or of one's own
-        method       a name in ``samplers.METHODS``
+        method       a name in ``methods.METHODS``
         num_inference_steps, switch, zeta, lam  see ``Settings``; None is its default
         generator    a CPU ``torch.Generator``, or a list with one for each picture
         callback_on_step_end  (pipe, step index, timestep, {"latents": x, "x0_hat": guess}) -> dict,
@@ -136,7 +141,8 @@ class RestorationPipeline(DiffusionPipeline):
                 return x
 
             sampler = METHODS[method]
-            own = {name: getattr(settings, name) for name in sampler.parameters}
+            given = {**vars(settings), "spread": self.spread(schedule)}
+            own = {name: given[name] for name in sampler.parameters}
             x, backprops = sampler.sample(
                 self.denoiser(schedule), schedule, m, noise, callback=callback, **own
             )

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from .checks import Refusal
+from .methods import METHODS
 from .metrics import METRICS
-from .samplers import METHODS
 
 TEXTS = ("image", "picture", "task", "method")
 NUMBERS = ("seconds", "nfe", "backprops", "switch")

@@ -1,6 +1,6 @@
-"""The samplers: DPS, DMPS and the poster's hybrid, one function each, and the table of them.
+"""The poster's samplers: DPS, DMPS and the hybrid, one function each, and the table of them.
 
-Arguments shared by all:
+Arguments shared by all samplers, those of ``centred`` and ``rivals`` too:
 denoise   (x_k, k) -> x0_hat, the network's guess E[x_0 | x_k]; (B, C, H, W) both
 schedule  ``schedule.Schedule`` with t steps
 m         ``measurement.Measurement``: y (B, *measurement_shape), A and sigma
@@ -8,7 +8,7 @@ noise     () -> standard normal (B, C, H, W); the first draw starts the chain, t
 callback  (k, x, x0_hat) -> x, called after step k with x = x_{k-1} and the guess made at k
 
 Each returns x_0 (B, C, H, W) and the number of back-propagated network calls of each picture, (B,).
-To add one: a function of this kind, and its line in ``METHODS``.
+To add one: a function of this kind, and its line in ``methods.METHODS``, which has these and all others.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ Denoise = Callable[[torch.Tensor, int], torch.Tensor]
 Noise = Callable[[], torch.Tensor]
 Callback = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 Pair = tuple[torch.Tensor, torch.Tensor]
+Step = Callable[[int, torch.Tensor, torch.Tensor, Measurement], Pair]
 
 
 def keep(k: int, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
@@ -123,14 +124,32 @@ def hybrid(
     switch  0 (DPS) to t (DMPS), or "collapse": each picture turns to DMPS as soon as the pSNR
             between its consecutive guesses reaches 20 dB (``collapse.Watch``)
     """
+    early = lambda k, x_k, z, m: dps_step(denoise, schedule, k, x_k, z, m, zeta)
+    late = lambda k, x_k, z, m: dmps_step(denoise, schedule, k, x_k, z, m, lam)
+    return in_two_phases(early, late, schedule, m, noise, switch, callback)
+
+
+def in_two_phases(
+    early: Step,
+    late: Step,
+    schedule: Schedule,
+    m: Measurement,
+    noise: Noise,
+    switch: int | str,
+    callback: Callback,
+) -> Pair:
+    """The step ``early``, which back-propagates, while k > switch, then ``late``, picture by picture.
+
+    Both are (k, x_k, z, m) -> (x_{k-1}, x0_hat) for some of the pictures.
+    """
     x = noise()
     watch = Watch(len(x), switch)
     for k in schedule.steps:
-        x_k, z, late = x, noise(), k <= watch.k
+        x_k, z, those_late = x, noise(), k <= watch.k
         x, x0_hat = torch.empty_like(x), torch.empty_like(x)
-        for those, step, size in ((~late, dps_step, zeta), (late, dmps_step, lam)):
+        for those, step in ((~those_late, early), (those_late, late)):
             if len(i := those.nonzero()[:, 0].to(x.device)):
-                x[i], x0_hat[i] = step(denoise, schedule, k, x_k[i], z[i], m[i], size)
+                x[i], x0_hat[i] = step(k, x_k[i], z[i], m[i])
         watch.see(k, x0_hat)
         x = callback(k, x, x0_hat)
     return x, schedule.t - watch.k

@@ -92,3 +92,29 @@ def predicted_x0(
     raise Refusal(
         f"prediction_type: {prediction_type!r} is unknown; accepted are {', '.join(PREDICTION_TYPES)}"
     )
+
+
+def noise_in(schedule: Schedule, k: int, x_k: torch.Tensor, x0: torch.Tensor) -> torch.Tensor:
+    """The eps of Eq. 0a that x_k holds if its picture is x0: (x_k - sqrt(alpha_bar) x0) / sqrt(1 - alpha_bar)."""
+    alpha_bar = schedule.alpha_bar[k]
+    return (x_k - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+
+
+def ddim(
+    schedule: Schedule,
+    k: int,
+    x0: torch.Tensor,
+    eps: torch.Tensor,
+    z: torch.Tensor | float,
+    eta: float,
+    to: int | None = None,
+) -> torch.Tensor:
+    """From k to k - 1, or to ``to``, by a picture x0 and its noise eps (Song, Meng & Ermon 2021).
+
+    eta^2 times the variance of Eq. 0b is drawn anew as z, the rest is kept from eps; eta = 1 is Eq. 0b.
+    """
+    to = k - 1 if to is None else to
+    alpha_bar, alpha_bar_to = schedule.alpha_bar[k], schedule.alpha_bar[to]
+    variance = eta**2 * (1 - alpha_bar_to) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_to)
+    kept = max(0.0, 1 - alpha_bar_to - variance) ** 0.5
+    return alpha_bar_to**0.5 * x0 + kept * eps + variance**0.5 * z

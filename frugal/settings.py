@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from . import checks
 from .checks import Refusal
-from .samplers import METHODS
+from .methods import METHODS
 from .step_sizes import StepSizes
 
 

@@ -1,6 +1,8 @@
 """The samplers' step sizes belong to the prior that they were tuned on, and stand in its folder."""
 
 import json
+import math
+from bisect import bisect
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +17,26 @@ RULE = {"zeta": 6.0, "lam": 1.0}  # for a prior or a task without a tuning
 class StepSizes:
     """zeta of DPS and lam of DMPS by task and by the share of the steps that are DMPS.
 
-    tuned  {task: {k of 100 steps: {"zeta": ..., "lam": ...}}}; k = 0 is DPS, k = 100 is DMPS
+    tuned   {task: {k of 100 steps: {"zeta": ..., "lam": ...}}}; k = 0 is DPS, k = 100 is DMPS
+    errors  {s^2: mean squared error of the guess on held-out pictures, per number}, by noise variance s^2
     """
 
     tuned: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
+    errors: dict[float, float] = field(default_factory=dict)
+
+    def spread(self, s2: float) -> float:
+        """r^2, the variance that the guess leaves open at the noise variance s2 > 0 of x_k / sqrt(alpha_bar).
+
+        The measured error, between and beyond the levels that were measured a line in the logarithms, and never
+        above s2. Without measurements s2 / (1 + s2), the posterior variance of numbers of variance 1.
+        """
+        if len(self.errors) < 2:
+            return s2 / (1 + s2)
+        levels = sorted(self.errors)
+        above = min(max(bisect(levels, s2), 1), len(levels) - 1)
+        x0, x1 = math.log(levels[above - 1]), math.log(levels[above])
+        y0, y1 = (math.log(self.errors[levels[i]]) for i in (above - 1, above))
+        return min(s2, math.exp(y0 + (y1 - y0) * (math.log(s2) - x0) / (x1 - x0)))
 
     def of(self, task: str, switch: int, steps: int) -> dict[str, float]:
         """{"zeta", "lam"} for ``switch`` DMPS steps of ``steps``.
@@ -45,8 +63,9 @@ def read(folder: Path, digest: str) -> StepSizes:
             str(task): {int(k): {name: float(row[name]) for name in RULE} for k, row in rows.items()}
             for task, rows in content["tuned"].items()
         }
+        errors = {float(s2): float(error) for s2, error in content.get("errors", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         raise Refusal(f"prior: {file} holds no step sizes; write it anew or delete it") from None
     if owner != digest:
         raise Refusal(f"prior: {file} was tuned on other weights; tune again or delete it")
-    return StepSizes(tuned)
+    return StepSizes(tuned, errors)

@@ -22,7 +22,8 @@ MODULES = {
 FLOORS = (
     {"checks", "compat", "timing"},
     {"devices", "files", "lpips_weights", "schedule", "measurement", "metrics", "step_sizes", "provenance"},
-    {"operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"},
+    {"operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
+    | {"rivals", "centred", "methods"},
     {"pipeline", "results", "tables", "laboratory"},
     {"restore", "training", "show"},
     {"evaluate"},

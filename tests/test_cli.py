@@ -153,7 +153,7 @@ def test_other_settings_do_not_mix(folder, tmp_path, capsys):
         (["--zeta", "-1"], "zeta"),
         (["--lam", "inf"], "lam"),
         (["--prior", "nope"], "prior"),
-        (["--methods", "ddrm"], "methods"),
+        (["--methods", "ddim"], "methods"),
         (["--limit", "0"], "limit"),
         (["--batch-size", "0"], "batch_size"),
         (["--images", "/nowhere"], "images"),
@@ -199,7 +199,7 @@ def test_restore_says_what_it_did(tmp_path, capsys):
     "change, word",
     [
         (["--task", "sr5"], "task"),
-        (["--method", "ddrm"], "method"),
+        (["--method", "ddim"], "method"),
         (["--steps", "1001"], "steps, num_inference_steps"),
         (["--switch", "9"], "switch"),
         (["--sigma", "inf"], "sigma"),

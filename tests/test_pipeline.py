@@ -9,7 +9,7 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
 from frugal.checks import Refusal
-from frugal.samplers import METHODS
+from frugal.methods import METHODS
 from frugal.schedule import Schedule, predicted_x0
 
 STEPS = 6
@@ -219,7 +219,7 @@ def test_the_digest_follows_the_weights(pipe):
 @pytest.mark.parametrize(
     "change, named",
     [
-        ({"method": "ddrm"}, "method"),
+        ({"method": "ddim"}, "method"),
         ({"switch": -1}, "switch"),
         ({"switch": STEPS + 1}, "switch"),
         ({"switch": "soon"}, "switch"),

@@ -7,9 +7,9 @@ from matplotlib.colors import to_hex
 
 from frugal import images, metrics, statistics
 from frugal.checks import Refusal
+from frugal.methods import METHODS
 from frugal.metrics import METRICS
 from frugal.operators import make
-from frugal.samplers import METHODS
 from frugal.show import figures, page, tables
 
 

@@ -11,8 +11,8 @@ import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
 from frugal import RestorationPipeline, metrics, restore
+from frugal.methods import METHODS
 from frugal.operators import TASKS
-from frugal.samplers import METHODS
 
 STEPS, SIGMA, ZETA, LAM = 3, 0.05, 10.0, 1.0
 TOLERANCE = 1e-3  # of numbers of the size of 1: what another processor or library rounds otherwise

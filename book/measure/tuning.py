@@ -90,8 +90,8 @@ def measure(args: argparse.Namespace) -> dict:
             content["chosen"][task] = chosen(rows)
         record.write(args.out, content)
         if args.into is not None:
-            tuned = {"meta": meta, "tuned": content["chosen"]}
-            files.write_json(args.into / step_sizes.FILE, tuned)
+            file = args.into / step_sizes.FILE
+            files.write_json(file, {**record.content(file), "meta": meta, "tuned": content["chosen"]})
     return content
 
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..images import to_uint8
-from ..samplers import METHODS
+from ..methods import METHODS, POSTER
 from ..statistics import Interval
 
-# A method keeps its colour through the whole book; all are of Okabe & Ito's palette.
+# A method keeps its colour through the whole book.
 COLOURS = {name: method.colour for name, method in METHODS.items()} | {"truth": "#000000", "other": "#CC79A7"}
 LABELS = {name: method.label for name, method in METHODS.items()}
 
@@ -32,7 +32,7 @@ def use_style() -> None:
             "axes.grid": True,
             "grid.alpha": 0.25,
             "lines.linewidth": 1.8,
-            "axes.prop_cycle": plt.cycler(color=list(COLOURS.values())),
+            "axes.prop_cycle": plt.cycler(color=[COLOURS[name] for name in (*POSTER, "truth", "other")]),
         }
     )
 

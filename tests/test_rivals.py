@@ -1,0 +1,108 @@
+"""The samplers of others and the repaired ones, against dense formulas and exact posteriors."""
+
+import math
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from examples import gaussian, same, seeded
+
+from frugal import Measurement, guidance, operators, rivals
+from frugal.methods import METHODS, POSTER
+from frugal.schedule import Schedule, ddim, noise_in
+from frugal.step_sizes import StepSizes
+
+SHAPE, N = (3, 8, 8), 192
+TASKS = ("denoise", "sr4", "inpaint-box", "deblur-motion", "colorize")
+OTHERS = [name for name in METHODS if name not in POSTER]
+
+
+def schedule(steps=100):
+    return Schedule.from_scheduler(DDPMScheduler(), steps)
+
+
+def measured(task, x0, sigma=0.1, seed=1):
+    return operators.make(task, SHAPE).measure(x0, sigma, seeded(seed))
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("sigma", [0.0, 0.1])
+def test_the_centred_mean_is_the_dense_posterior_mean(task, sigma):
+    x0_hat, r2 = normal(2, *SHAPE), 0.3
+    m = measured(task, normal(2, *SHAPE, seed=2), sigma)
+    A = m.A.matrix()
+    gain = r2 * A.T @ torch.linalg.pinv(sigma**2 * torch.eye(len(A)).double() + r2 * A @ A.T, hermitian=True)
+    dense = x0_hat.flatten(1) + (m.y.flatten(1) - x0_hat.flatten(1) @ A.T) @ gain.T
+    assert same(guidance.centred_mean(x0_hat, m, r2).flatten(1), dense, 1e-8)
+
+
+def test_the_centred_mean_is_exact_where_the_prior_is_a_gaussian_of_one_variance():
+    v, k, steps = 0.2, 60, schedule()
+    alpha_bar, s2 = steps.alpha_bar[k], steps.s[k] ** 2
+    m, x_k = measured("sr4", normal(1, *SHAPE)), normal(1, *SHAPE, seed=3)
+    r2 = v * s2 / (v + s2)  # the variance of x_0 given x_k
+    x0_hat = r2 / s2 * x_k / alpha_bar**0.5
+    A = m.A.matrix()
+    precision = torch.eye(N).double() / v + torch.eye(N).double() / s2 + A.T @ A / m.sigma**2
+    pull = x_k.flatten() / (alpha_bar**0.5 * s2) + A.T @ m.y.flatten() / m.sigma**2
+    exact = torch.linalg.solve(precision, pull)
+    assert same(guidance.centred_mean(x0_hat, m, r2).flatten(), exact, 1e-8)
+
+
+@pytest.mark.parametrize("k", [1, 2, 50, 100])
+def test_ddim_with_all_noise_anew_is_the_reverse_step(k):
+    steps, x_k, x0, z = schedule(), normal(1, *SHAPE), normal(1, *SHAPE, seed=1), normal(1, *SHAPE, seed=2)
+    eps = noise_in(steps, k, x_k, x0)
+    assert same(ddim(steps, k, x0, eps, z, 1.0), steps.ancestral(k, x_k, x0, z), 1e-9)
+    level = steps.alpha_bar[k - 1]
+    assert same(ddim(steps, k, x0, eps, z, 0.0), level**0.5 * x0 + (1 - level) ** 0.5 * eps, 1e-9)
+    assert same(ddim(steps, k, x0, eps, 0.0, 0.0, 0), x0, 1e-9)
+
+
+def test_pigdm_pulls_along_the_gradient_of_its_gaussian():
+    """r^2 times the gradient in x_k of log N(y; A x0_hat(x_k), sigma^2 I + r^2 A A^T), the matrix held fixed."""
+    steps, k = schedule(), 40
+    m, x_k = measured("sr4", normal(1, *SHAPE)), normal(1, *SHAPE, seed=1)
+    bend = lambda x, k: torch.tanh(x) + 0.3 * x.flip(-1)
+    alone, _ = rivals.pigdm_step(bend, steps, k, x_k, 0.0, m, 0.0)
+    x0_hat = bend(x_k, k)
+    alone = alone - ddim(steps, k, x0_hat, noise_in(steps, k, x_k, x0_hat), 0.0, 0.0)
+    r2, A = 1 - steps.alpha_bar[k], m.A.matrix()
+    covariance = m.sigma**2 * torch.eye(len(A)).double() + r2 * A @ A.T
+    x = x_k.clone().requires_grad_()
+    residual = m.y.flatten() - A @ bend(x, k).flatten()
+    (gradient,) = torch.autograd.grad(-0.5 * residual @ torch.linalg.solve(covariance, residual), x)
+    assert same(alone, steps.alpha_bar[k] ** 0.5 * r2 * gradient, 1e-8)
+
+
+@pytest.mark.parametrize("method", OTHERS)
+@pytest.mark.parametrize("task", ["sr4", "inpaint-box"])
+def test_a_sampler_explains_the_measurement_and_comes_near_the_posterior_mean(method, task):
+    """500 restorations of one y under an exact denoiser; what A sees, and the whole of the mean."""
+    shape, sigma = (3, 4, 4), 0.05
+    prior, A, steps = gaussian(48), operators.make(task, (3, 4, 4)), schedule()
+    y = A.measure(prior.sample(1, seeded(1)).reshape(1, *shape), sigma, seeded(2)).y
+    exact = prior.posterior(y.flatten(), A.matrix(), sigma).mean().reshape(shape)
+    m = Measurement(y.expand(500, *y.shape[1:]), A, sigma)
+    denoise = lambda x, k: prior.denoise(x.flatten(1), steps.alpha_bar[k]).reshape(x.shape)
+    g = seeded(3)
+    noise = lambda: torch.randn((500, *shape), generator=g, dtype=torch.float64)
+    variance = prior.total_variance() / 48
+    own = {"spread": (0.0, *(variance * s**2 / (variance + s**2) for s in steps.s[1:])), "switch": 50}
+    kind = METHODS[method]
+    x, backprops = kind.sample(denoise, steps, m, noise, **{name: own[name] for name in kind.parameters})
+    mean = x.mean(0)
+    seen = (A(mean[None]) - A(exact[None])).abs().max()
+    tolerances = {"mpgd": (0.4, 0.4)}.get(method, (0.1, 0.25))  # MPGD has one length for all operators
+    assert seen < tolerances[0] and (mean - exact).abs().max() < tolerances[1]
+    assert backprops.tolist() == [{"pigdm": 100, "relay": 50}.get(method, 0)] * 500
+
+
+def test_what_a_guess_leaves_open_is_read_off_the_priors_errors():
+    sizes = StepSizes(errors={0.01: 0.001, 1.0: 0.01, 100.0: 0.1})
+    assert math.isclose(sizes.spread(0.1), 10**-2.5) and math.isclose(sizes.spread(1000.0), 10**-0.5)
+    assert sizes.spread(1e-9) == 1e-9 and StepSizes().spread(1.0) == 0.5
