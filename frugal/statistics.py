@@ -76,10 +76,7 @@ def verdict(triple: Interval, better: int, margin: float = 0.0) -> str:
 
 def p_value(numbers: Sequence[float]) -> float:
     """Student's two-sided p-value of the mean of ``numbers`` against zero; 1 where there is no spread."""
-    if len(set(numbers)) < 2:
-        return 1.0
-    _, p = stats.ttest_1samp(numbers, 0)
-    return float(p)
+    return 1.0 if len(set(numbers)) < 2 else float(stats.ttest_1samp(numbers, 0).pvalue)  # pyright: ignore
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
