@@ -80,11 +80,13 @@ def test_training_faces_resume(script, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["faces.npy"]
 
 
-def test_out_of_distribution_can_be_made_again(script, tmp_path):
+@pytest.mark.parametrize("name, size", [("out_of_distribution", 64), ("out_of_distribution_256", 256)])
+def test_out_of_distribution_can_be_made_again(script, tmp_path, monkeypatch, name, size):
     pytest.importorskip("skimage")
-    script.write_out_of_distribution(tmp_path)
-    for path in images.find(images.SHIPPED / "out_of_distribution"):
-        assert (images.load(tmp_path / path.name) - images.load(path)).abs().max() < 0.02
+    monkeypatch.setattr(script, "HERE", tmp_path)
+    script.write_out_of_distribution()
+    for path in images.find(images.SHIPPED / name):
+        assert (images.load(tmp_path / name / path.name, size) - images.load(path, size)).abs().max() < 0.02
 
 
 @pytest.mark.parametrize(
