@@ -25,7 +25,10 @@ def centred_step(
     r2: float,
     eta: float,
 ) -> Pair:
-    """``centred_mean`` with the noise that x_k has given the *guess*, not given that mean. Returns (x_{k-1}, x0_hat)."""
+    """Eq. 14c (page 14): ``centred_mean`` with the noise of x_k given the *guess*, not given that mean.
+
+    Returns (x_{k-1}, x0_hat).
+    """
     x0_hat = denoise(x_k, k)
     x0 = centred_mean(x0_hat, m, r2)
     return ddim(schedule, k, x0, noise_in(schedule, k, x_k, x0_hat), z, eta), x0_hat

@@ -63,7 +63,7 @@ def dmps_score(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Ten
 
 
 def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tensor:
-    """E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is taken to be N(x0_hat, r2 I), r2 > 0:
+    """Eq. 14a (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is taken to be N(x0_hat, r2 I), r2 > 0:
 
     x0_hat + V diag(r2 s_i / (sigma^2 + r2 s_i^2)) (U^T y - diag(s_i) V^T x0_hat).
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from frugal import RestorationPipeline, images, operators, provenance, restore, samplers
+from frugal.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
@@ -241,3 +242,9 @@ def test_the_command_of_a_stamp_is_the_one_that_renews(monkeypatch, tmp_path):
         command.command(args, parser) == "python book/measure tuning --images IMAGES --crop 140 --tasks sr4"
     )
     assert measure is command.tuning.measure
+
+
+def test_every_method_of_the_frontier_had_the_passes_that_it_was_asked_for():
+    rows = record.content(record.FOLDER / "frontier.json")["rows"]
+    assert {row["method"] for row in rows} == set(METHODS)
+    assert all(abs(row["nfe"] + row["backprops"] - row["passes"]) <= 1 for row in rows)

@@ -10,12 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from accelerate import PartialState
+
+from frugal import results
 from frugal.checks import Refusal
 from frugal.cli import Parser
 
 from . import (
     conditions,
     fidelity,
+    frontier,
     mutants,
     prior,
     published,
@@ -31,6 +35,7 @@ from . import (
 MEASURED = {  # name of the file: its module
     "conditions": conditions,
     "fidelity": fidelity,
+    "frontier": frontier,
     "mutants": mutants,
     "prior": prior,
     "published": published,
@@ -77,8 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     measure, parser = vars(args).pop("measure"), vars(args).pop("parser")
     args.command = command(args, parser)
     try:
-        record.write(args.out, measure(args))
-        record.part(args.out).unlink(missing_ok=True)
+        content = measure(args)
+        if PartialState().is_main_process:
+            record.write(args.out, content)
+            for part in (record.part(args.out), *results.parts(args.out)):
+                part.unlink(missing_ok=True)
     except Refusal as error:
         print(f"measure {args.name}: {error}", file=sys.stderr)
         return 2
