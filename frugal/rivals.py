@@ -2,7 +2,7 @@
 
 So methods differ in their rule and in nothing else. ``eta`` is the share of a step's noise that is drawn anew: 0
 keeps the guess's own, 1 is the reverse step of Ho et al. Only ``pigdm`` back-propagates. Defaults are those of the
-authors' code, or of InverseBench where it was read there.
+authors' code, or of InverseBench or deepinv where they were read there.
 """
 
 import torch

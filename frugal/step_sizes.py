@@ -25,8 +25,9 @@ class StepSizes:
     errors: dict[float, float] = field(default_factory=dict)
 
     def spread(self, s2: float) -> float:
-        """Eq. 14b (page 14): r^2, the variance that the guess leaves open at the noise variance s2 > 0 of x_k / sqrt(alpha_bar).
+        """Eq. 14b (page 14): r^2, the variance that the guess leaves open.
 
+        ``s2`` > 0 is the noise variance of x_k / sqrt(alpha_bar).
         The measured error, between and beyond the levels that were measured a line in the logarithms, and never
         above s2. Without measurements s2 / (1 + s2), the posterior variance of numbers of variance 1.
         """
