@@ -11,6 +11,9 @@ PYTHON := $(ENVIRONMENT)/bin/python
 NOTE := $(ENVIRONMENT)/frugal-setup
 WANTED := pwd; cat pyproject.toml requirements.lock
 
+# Restorations that book and test have in common are computed once and kept here; FRESH=1 computes all of them.
+export FRUGAL_CHAINS := $(if $(FRESH),,$(CURDIR)/_build/chains)
+
 .PHONY: help book print notebooks measure test setup install clean
 
 help:

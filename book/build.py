@@ -17,6 +17,7 @@ from pathlib import Path
 from check import faults
 from pages import ROOT, SOURCE, chosen_parameters, execute, keep, notebooks
 
+from frugal import chains
 from frugal.checks import Refusal
 
 
@@ -47,6 +48,7 @@ def main() -> int:
     if failure := execute(parameters, args.fresh):
         print(f"build: a notebook failed: {failure}", file=sys.stderr)
         return 1
+    chains.prune()
     if args.in_place:
         for path in notebooks():
             keep(SOURCE / "notebooks" / path.name, path)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import torch
 
-from . import images
+from . import chains, images
+from .chains import Chain
 from .measurement import Measurement
 from .metrics import quality
 from .operators import make
@@ -48,35 +49,110 @@ def restore(
 
     Returns a row for each picture, without its name, and the restored pictures (B, C, H, W) on the CPU.
     A row holds the picture's digest and every setting that made it; the metrics of ``metrics.METRICS``, None
-    where the weights of one are not available; ``seconds``, wall time of the batch over its B pictures;
-    ``nfe``, network calls, and ``backprops``, those that were back-propagated; ``switch``, those that were not.
+    where the weights of one are not available; ``seconds``, wall time of the batch over its B pictures, when it
+    was computed; ``nfe``, network calls, and ``backprops``, those that were back-propagated; ``switch``, those
+    that were not.
     """
-    m, done = measure(x0, task, sigma, settings.seed), pipe.complete(settings, method, task)
-    noise = generators(settings.seed, x0, "sampler")
-    start = time.perf_counter()
-    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, generator=noise)
-    restored = out.images.cpu()
-    seconds = (time.perf_counter() - start) / len(x0)
+    done = pipe.complete(settings, method, task)
+    return judged(chains_of(pipe, x0, task, method, sigma, done), x0, task, method, sigma, done)
+
+
+def judged(
+    chains: list[Chain], x0: torch.Tensor, task: str, method: str, sigma: float, done: Settings
+) -> tuple[list[dict], torch.Tensor]:
+    """The rows and the restored pictures of ``restore``, from the chain of each picture."""
+    restored = torch.stack([chain["x0"] for chain in chains])
     scores = quality(restored, x0)
-    shared = {
-        "task": task,
-        "method": method,
-        "sigma": sigma,
-        **asdict(done),
-        "seconds": seconds,
-        "nfe": out.nfe,
-    }
     rows = [
         {
             "picture": images.digest(x),
-            **shared,
+            "task": task,
+            "method": method,
+            "sigma": sigma,
+            **asdict(done),
+            "seconds": chain["seconds"].item(),
+            "nfe": done.steps,
             **{name: values[i] for name, values in scores.items()},
-            "backprops": out.backprops[i],
-            "switch": out.switch[i],
+            "backprops": int(chain["backprops"]),
+            "switch": done.steps - int(chain["backprops"]),
         }
-        for i, x in enumerate(x0)
+        for i, (x, chain) in enumerate(zip(x0, chains))
     ]
     return rows, restored
+
+
+def guesses(
+    pipe: RestorationPipeline,
+    x0: torch.Tensor,
+    task: str,
+    method: str,
+    sigma: float,
+    settings: Settings = Settings(),
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What ``restore`` goes through: the guesses at k = t, ..., 1, (t, B, C, H, W), and the restored pictures."""
+    done = pipe.complete(settings, method, task)
+    chains = chains_of(pipe, x0, task, method, sigma, done, with_guesses=True)
+    return torch.stack([c["guesses"] for c in chains], 1), torch.stack([c["x0"] for c in chains])
+
+
+def chains_of(
+    pipe: RestorationPipeline,
+    x0: torch.Tensor,
+    task: str,
+    method: str,
+    sigma: float,
+    done: Settings,
+    with_guesses: bool = False,
+) -> list[Chain]:
+    """The chain of each picture: those that are kept are read, see ``chains``, the others computed together.
+
+    A chain has "x0" (C, H, W), "backprops" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
+    """
+    m, found = measure(x0, task, sigma, done.seed), {}
+    for i, x in enumerate(x0):
+        files = [chains.file_of(pipe, m, i, made(x, method, done, more)) for more in (False, True)]
+        found[i] = (files, chains.find(files[with_guesses]))
+    missing = [i for i, (_, chain) in found.items() if chain is None]
+    if missing:
+        for i, chain in zip(missing, computed(pipe, m[missing], x0[missing], method, done, with_guesses)):
+            files, _ = found[i]
+            found[i] = files, chain
+            chains.keep(files[with_guesses], chain)
+            if with_guesses:
+                chains.keep(files[False], {name: chain[name] for name in chain if name != "guesses"})
+    return [chain for _, chain in found.values()]
+
+
+def made(x: torch.Tensor, method: str, done: Settings, with_guesses: bool = False) -> dict[str, object]:
+    """What decides a chain beside prior and measurement: the noise belongs to the picture x and the seed."""
+    return {"picture": images.digest(x), "method": method, "guesses": with_guesses, **asdict(done)}
+
+
+def computed(
+    pipe: RestorationPipeline,
+    m: Measurement,
+    x0: torch.Tensor,
+    method: str,
+    done: Settings,
+    with_guesses: bool,
+) -> list[Chain]:
+    """The chains of ``chains_of`` by the pipeline, with the noise that belongs to the pictures x0."""
+    seen = []
+
+    def watch(pipe: RestorationPipeline, index: int, timestep: int, state: dict) -> None:
+        if with_guesses:
+            seen.append(state["x0_hat"].cpu())
+
+    noise = generators(done.seed, x0, "sampler")
+    start = time.perf_counter()
+    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, noise, watch)
+    restored = out.images.cpu()
+    seconds = torch.tensor((time.perf_counter() - start) / len(x0), dtype=torch.float64)
+    return [
+        {"x0": x, "backprops": torch.tensor(out.backprops[i]), "seconds": seconds}
+        | ({"guesses": torch.stack([guess[i] for guess in seen])} if with_guesses else {})
+        for i, x in enumerate(restored)
+    ]
 
 
 def compare(

@@ -25,8 +25,9 @@ FLOORS = (
     {"operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
     | {"rivals", "centred", "methods"},
     {"pipeline", "results", "tables", "laboratory"},
+    {"chains"},
     {"restore", "training", "show"},
-    {"evaluate"},
+    {"evaluate", "switches"},
     {"cli"},
 )
 

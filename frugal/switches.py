@@ -1,0 +1,81 @@
+"""The hybrid at every switch k: down to its k each is DPS, so DPS's path is walked once for all of them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+
+from . import chains
+from .chains import Chain
+from .checks import Refusal
+from .measurement import Measurement
+from .pipeline import RestorationPipeline
+from .restore import generators, judged, made, measure
+from .samplers import dmps_step, dps_step
+from .schedule import Schedule
+from .settings import Settings
+
+
+def sweep(
+    pipe: RestorationPipeline,
+    named: dict[str, torch.Tensor],
+    task: str,
+    sigma: float,
+    settings: Settings,
+    switches: Sequence[int],
+    batch_size: int = 10,
+) -> tuple[list[dict], dict[int, torch.Tensor]]:
+    """The hybrid at every switch k in ``switches``, as ``compare`` has it; DPS's path is walked once for all.
+
+    Returns the rows, k by k, and {k: restored (B, C, H, W)}. A row's ``seconds`` are those of its own path.
+    Raises Refusal unless ``settings`` has the zeta and the lam that all of them share.
+    """
+    if settings.zeta is None or settings.lam is None:
+        raise Refusal("settings: a sweep needs the zeta and the lam that its switches share; give both")
+    names, x0 = list(named), torch.stack(list(named.values()))
+    rows: dict[int, list[dict]] = {k: [] for k in switches}
+    restored: dict[int, list[torch.Tensor]] = {k: [] for k in switches}
+    for batch in torch.arange(len(x0)).split(batch_size):
+        some, m = x0[batch], measure(x0[batch], task, sigma, settings.seed)
+        done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}
+        files = {
+            k: [chains.file_of(pipe, m, i, made(x, "hybrid", done[k])) for i, x in enumerate(some)]
+            for k in switches
+        }
+        found = {k: [chains.find(file) for file in files[k]] for k in switches}
+        missing = [k for k in switches if None in found[k]]
+        for k, new in walked(pipe, m, some, done[missing[0]], missing).items() if missing else ():
+            found[k] = new
+            for file, chain in zip(files[k], new):
+                chains.keep(file, chain)
+        for k in switches:
+            of, x = judged(found[k], some, task, "hybrid", sigma, done[k])
+            rows[k] += [{"image": names[i], **row} for i, row in zip(batch.tolist(), of)]
+            restored[k].append(x)
+    return sum(rows.values(), []), {k: torch.cat(x) for k, x in restored.items()}
+
+
+def walked(
+    pipe: RestorationPipeline, m: Measurement, x0: torch.Tensor, done: Settings, switches: Sequence[int]
+) -> dict[int, list[Chain]]:
+    """The chains of ``sweep``: {k: one for each picture}."""
+    schedule, m = Schedule.from_scheduler(pipe.scheduler, done.steps), pipe.fitting(m)
+    denoise, noise, t = pipe.denoiser(schedule), generators(done.seed, x0, "sampler"), schedule.t
+    z = [randn_tensor(x0.shape, noise, m.y.device, m.y.dtype) for _ in range(t + 1)]  # z[t - k + 1] at step k
+    x, found, seconds = z[0], {}, 0.0
+    for k in range(t, -1, -1):
+        start = time.perf_counter()
+        if k in switches:
+            end = x
+            for j in range(k, 0, -1):
+                end, _ = dmps_step(denoise, schedule, j, end, z[t - j + 1], m, done.lam)
+            end = end.cpu()
+            own = torch.tensor((seconds + time.perf_counter() - start) / len(x0), dtype=torch.float64)
+            found[k] = [{"x0": one, "backprops": torch.tensor(t - k), "seconds": own} for one in end]
+            start = time.perf_counter()
+        if k > min(switches):
+            x, _ = dps_step(denoise, schedule, k, x, z[t - k + 1], m, done.zeta)
+        seconds += time.perf_counter() - start
+    return found
