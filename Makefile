@@ -14,7 +14,7 @@ WANTED := pwd; cat pyproject.toml requirements.lock
 # Restorations that book and test have in common are computed once and kept here; FRESH=1 computes all of them.
 export FRUGAL_CHAINS := $(if $(FRESH),,$(CURDIR)/_build/chains)
 
-.PHONY: help book print notebooks measure test setup install clean
+.PHONY: help book print notebooks bench measure test setup install clean
 
 help:
 	@echo "make book    run the notebooks that changed, build the book, and print the path of its first page"
@@ -22,6 +22,7 @@ help:
 	@echo "make print   the book as one page for paper"
 	@echo "make notebooks  run every notebook and keep its outputs, as they are committed"
 	@echo "make measure NAME=fidelity ARGUMENTS='--faces 4'  renew one file of book/measured"
+	@echo "make bench   what restorations cost on this machine, as book/measured/bench.json (DEVICE=cuda on a GPU)"
 	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
 	@echo "make setup   the environment alone; the commands above begin with it"
 	@echo "make clean   remove what was built and the caches; the environment stays"
@@ -37,6 +38,9 @@ print: setup
 
 notebooks: setup
 	$(BUILD) --in-place
+
+bench: setup
+	"$(PYTHON)" book/measure bench $(if $(DEVICE),--device $(DEVICE)) $(ARGUMENTS)
 
 measure: setup
 	"$(PYTHON)" book/measure $(NAME) $(ARGUMENTS)
@@ -61,8 +65,11 @@ install:
 	@command -v "$(FIRST)" >/dev/null || { echo "frugal needs Python 3.11 or newer, and there is no $(FIRST)"; exit 1; }
 	@"$(FIRST)" -c '$(CHECK)'
 	@[ -n "$(ACTIVE)" ] || "$(PYTHON)" -c 'import pip; $(CHECK)' 2>/dev/null || "$(PYTHON3)" -m venv --clear .venv
+	@echo "Set-up, part 1 of 3: the $$(grep -c == requirements.lock) packages of requirements.lock, once (0.4 GB to fetch with a CPU build of torch, 3 GB with CUDA)"
 	"$(PYTHON)" -m pip install -r requirements.lock
+	@echo "Set-up, part 2 of 3: frugal itself"
 	"$(PYTHON)" -m pip install --no-build-isolation --no-deps -e .
+	@echo "Set-up, part 3 of 3: the weights of LPIPS"
 	"$(PYTHON)" -m frugal.lpips_weights
 	@{ $(WANTED); } > "$(NOTE)"
 

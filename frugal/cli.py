@@ -53,6 +53,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )
     add("--zeta", type=float, help="DPS's step (default: tuned for the prior)")
     add("--lam", type=float, help="DMPS's step (default: tuned for the prior)")
+    add("--fast", action="store_true", help="bfloat16 where nothing is back-propagated")
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +113,8 @@ def run_restore(args: argparse.Namespace) -> None:
     """Degrade, restore, save, and say what was done."""
     checks.folder_of("out", args.out)
     pipe = RestorationPipeline.from_pretrained(args.prior).to(choose())
+    if args.fast:
+        pipe.speed_up()
     size = pipe.size
     x0 = images.load(args.photo, size, args.crop)
     (row,), restored = restore(pipe, x0[None], args.task, args.method, args.sigma, settings(args))
@@ -130,7 +133,7 @@ def run_restore(args: argparse.Namespace) -> None:
 
 def run_evaluate(args: argparse.Namespace) -> None:
     """Evaluate and print the mean of each method that was asked for."""
-    files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size")}
+    files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size", "fast")}
     out = evaluate(
         args.images, args.task, args.methods, args.out, sigma=args.sigma, settings=settings(args), **files
     )

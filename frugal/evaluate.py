@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import find_executable_batch_size, gather_object
 from tqdm import tqdm
 
 from . import checks, images, provenance, results
+from .cost import ROUGH, prices
 from .devices import describe
 from .files import write_json
 from .methods import METHODS
@@ -18,6 +19,8 @@ from .pipeline import RestorationPipeline
 from .restore import restore, warm_up
 from .settings import Settings
 from .timing import median_seconds
+
+WORTH_TIMING = 2000  # network calls, from which the prices of a run are measured before it
 
 
 def evaluate(
@@ -32,6 +35,7 @@ def evaluate(
     prior: str = "faces64",
     crop: int | None = None,
     batch_size: int = 10,
+    fast: bool = False,
 ) -> Path:
     """Measure ``methods`` on the pictures of ``folder`` and write RESULTS.json at ``out``; returns its path.
 
@@ -39,11 +43,15 @@ def evaluate(
     name. Rows that are there already, or were left by an interrupted run, are kept where picture, method
     and everything that made them are the same, and not computed again. Rows of pictures that are not
     asked for any more are dropped. Under ``accelerate launch`` each process takes its share of the pictures.
+    ``fast`` is ``pipeline.RestorationPipeline.speed_up``. A batch that memory does not hold is
+    made smaller.
     Raises Refusal for bad arguments, before anything is written.
     """
     state, folder, out = PartialState(), Path(folder), Path(out)
     pipe = RestorationPipeline.from_pretrained(prior).to(state.device)
     pipe.set_progress_bar_config(disable=True)
+    if fast:
+        pipe.speed_up()
     checked(pipe, task, methods, sigma, settings, limit, batch_size)
     checks.folder_of("out", out)
     meta = {
@@ -52,6 +60,7 @@ def evaluate(
         "sigma": sigma,
         **asdict(settings),
         "batch_size": batch_size,
+        "fast": fast,
         "prior": str(prior),
         "prior_digest": pipe.digest(),
         "device": describe(pipe.device),
@@ -66,17 +75,22 @@ def evaluate(
         print(f"{out}: {dropped} rows of pictures that are not asked for are dropped")
     mine = pictures[state.process_index :: state.num_processes]
     todo = {m: [p for p in mine if (p[1], p[0], m) not in done] for m in methods}
-    bar = tqdm(total=sum(map(len, todo.values())), desc=task, disable=not state.is_main_process)
-    if bar.total:
-        warm_up(pipe, task)
-    for method, missing in todo.items():
-        for batch in (missing[i : i + batch_size] for i in range(0, len(missing), batch_size)):
-            new, _ = restore(pipe, torch.stack([x for _, _, x in batch]), task, method, sigma, settings)
-            for (name, _, _), row in zip(batch, new):
-                row = {"image": name, **row}
-                done[results.key(row)] = row
-            write_json(results.part(out, state.process_index), {"meta": meta, "rows": list(done.values())})
-            bar.update(len(batch))
+    cost, bar = forecast(pipe, task, todo, settings, batch_size, state.is_main_process)
+
+    @find_executable_batch_size(starting_batch_size=batch_size)
+    def restore_all(size: int) -> None:
+        for method, asked in todo.items():
+            missing = [p for p in asked if (p[1], p[0], method) not in done]
+            for batch in (missing[i : i + size] for i in range(0, len(missing), size)):
+                new, _ = restore(pipe, torch.stack([x for _, _, x in batch]), task, method, sigma, settings)
+                for (name, _, _), row in zip(batch, new):
+                    row = {"image": name, **row}
+                    done[results.key(row)] = row
+                content = {"meta": meta, "rows": list(done.values())}
+                write_json(results.part(out, state.process_index), content)
+                bar.update(cost[method] * len(batch))
+
+    restore_all()
     bar.close()
     state.wait_for_everyone()
     rows = {results.key(row): row for row in gather_object(list(done.values()))}
@@ -87,6 +101,34 @@ def evaluate(
         for file in results.parts(out):
             file.unlink()
     return out
+
+
+def forecast(
+    pipe: RestorationPipeline,
+    task: str,
+    todo: dict[str, list],
+    settings: Settings,
+    batch_size: int,
+    shown: bool,
+) -> tuple[dict[str, float], tqdm]:
+    """{method: seconds for a picture} by Eq. 8c, and a progress bar that counts them.
+
+    Where there is little to do the prices are not measured, and what is counted is passes.
+    """
+    pictures = sum(map(len, todo.values()))
+    if pictures:
+        warm_up(pipe, task)
+    timed = pictures * settings.steps > WORTH_TIMING
+    found = prices(pipe, batch_size) if timed else ROUGH
+    cost = {}
+    for method in todo:
+        done = pipe.complete(settings, method, task)
+        backprops = METHODS[method].backprops(done.steps, done.switch)
+        cost[method] = found.seconds(batch_size, done.steps, backprops, batch_size) / batch_size
+    total = sum(cost[method] * len(missing) for method, missing in todo.items())
+    about = f", about {tqdm.format_interval(total)} in all" if timed else ""
+    bar = "{desc} {percentage:3.0f}% |{bar}| {elapsed} passed, {remaining} left"
+    return cost, tqdm(total=total, desc=f"{task}{about}", bar_format=bar, disable=not shown)
 
 
 def checked(

@@ -7,13 +7,13 @@ from .samplers import Method
 
 # Colours that the colour-blind can tell apart: Okabe & Ito's for the poster's three, mostly Tol's for the others.
 METHODS = POSTER | {
-    "centred": Method(centred, "centred", "#E69F00", ("spread",)),
-    "relay": Method(relay, "relay", "#AA4499", ("spread", "switch")),
-    "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", ()),
-    "ddrm": Method(ddrm, "DDRM", "#882255", ()),
-    "ddnm": Method(ddnm, "DDNM", "#999933", ()),
-    "diffpir": Method(diffpir, "DiffPIR", "#332288", ()),
-    "reddiff": Method(reddiff, "RED-diff", "#88CCEE", ()),
-    "daps": Method(daps, "DAPS", "#661100", ()),
-    "mpgd": Method(mpgd, "MPGD", "#999999", ()),
+    "centred": Method(centred, "centred", "#E69F00", ("spread",), False),
+    "relay": Method(relay, "relay", "#AA4499", ("spread", "switch"), True),
+    "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", (), True),
+    "ddrm": Method(ddrm, "DDRM", "#882255", (), False),
+    "ddnm": Method(ddnm, "DDNM", "#999933", (), False),
+    "diffpir": Method(diffpir, "DiffPIR", "#332288", (), False),
+    "reddiff": Method(reddiff, "RED-diff", "#88CCEE", (), False),
+    "daps": Method(daps, "DAPS", "#661100", (), False),
+    "mpgd": Method(mpgd, "MPGD", "#999999", (), False),
 }

@@ -43,6 +43,7 @@ class RestorationPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
         self.step_sizes = StepSizes()
+        self.fast = False
 
     @classmethod
     def from_pretrained(cls, name: str = "faces64", **kwargs: Any) -> "RestorationPipeline":
@@ -78,13 +79,29 @@ class RestorationPipeline(DiffusionPipeline):
         """SHA-256 of the network's tensors, names included, as hexadecimal; recorded with every result."""
         return prior.digest(self.unet)
 
+    def speed_up(self, compile: bool = False) -> "RestorationPipeline":
+        """From now on, forward passes in bfloat16 with weights channels last, all that is not back-propagated.
+
+        Pictures stay within 45 dB of those in float32. Passes that are back-propagated stay in float32: in
+        bfloat16 DPS's pictures end further off. ``compile`` hands the network to ``torch.compile`` too, on a GPU with its
+        graphs captured; on a CPU it needs a C++ compiler, and the first call of each shape takes minutes.
+        """
+        self.fast = True
+        self.unet.to(memory_format=torch.channels_last)
+        if compile:
+            self.unet.compile(mode="reduce-overhead" if self.device.type == "cuda" else "default")
+        return self
+
     def denoiser(self, schedule: Schedule) -> Denoise:
         """The guess x0_hat(x_k, k) = E[x_0 | x_k] (Tweedie), clipped where the scheduler's config says so."""
         config = self.scheduler.config
         clip = config.clip_sample_range
 
         def denoise(x_k: torch.Tensor, k: int) -> torch.Tensor:
-            output = self.unet(x_k, schedule.timestep[k]).sample
+            fast = self.fast and not x_k.requires_grad
+            with torch.autocast(x_k.device.type, torch.bfloat16, enabled=fast):
+                output = self.unet(x_k, schedule.timestep[k]).sample
+            output = output.to(x_k.dtype)
             x0_hat = predicted_x0(output, x_k, schedule.alpha_bar[k], config.prediction_type)
             return x0_hat.clamp(-clip, clip) if config.clip_sample else x0_hat
 

@@ -158,16 +158,23 @@ def in_two_phases(
 @dataclass(frozen=True)
 class Method:
     """A line of ``METHODS``: the sampler, its name and colour on the pages (Okabe & Ito's palette, which the
-    colour-blind can tell apart), and the names of the settings that are its own arguments."""
+    colour-blind can tell apart), the names of the settings that are its own arguments, and whether it
+    back-propagates through the network, down to its switch where it has one."""
 
     sample: Callable[..., Pair]
     label: str
     colour: str
     parameters: tuple[str, ...]
+    gradient: bool
+
+    def backprops(self, steps: int, switch: int | str | None) -> int:
+        """How many of its network calls are back-propagated; half of them where "collapse" finds the switch."""
+        late = switch if isinstance(switch, int) else steps // 2
+        return self.gradient * (steps - late * ("switch" in self.parameters))
 
 
 METHODS = {
-    "dps": Method(dps, "DPS", "#0072B2", ("zeta",)),
-    "dmps": Method(dmps, "DMPS", "#D55E00", ("lam",)),
-    "hybrid": Method(hybrid, "hybrid", "#009E73", ("zeta", "lam", "switch")),
+    "dps": Method(dps, "DPS", "#0072B2", ("zeta",), True),
+    "dmps": Method(dmps, "DMPS", "#D55E00", ("lam",), False),
+    "hybrid": Method(hybrid, "hybrid", "#009E73", ("zeta", "lam", "switch"), True),
 }

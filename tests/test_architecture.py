@@ -25,7 +25,7 @@ FLOORS = (
     {"operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
     | {"rivals", "centred", "methods"},
     {"pipeline", "results", "tables", "laboratory"},
-    {"chains"},
+    {"chains", "cost"},
     {"restore", "training", "show"},
     {"evaluate", "switches"},
     {"cli"},

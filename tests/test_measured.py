@@ -33,10 +33,12 @@ def test_every_measured_file_has_a_command_and_a_line_on_the_page():
 
 
 def test_a_record_of_history_says_why_it_is_not_renewed():
-    (name,) = (name for name, module in command.MEASURED.items() if hasattr(module, "HISTORY"))
-    meta = record.content(record.FOLDER / f"{name}.json")["meta"]
-    assert "stamp says which weights" in command.MEASURED[name].HISTORY
-    assert len(meta["prior_digest"]) == 64
+    says = {"bench": "the machine and the day that its stamp names", "trials": "stamp says which weights"}
+    assert says.keys() == {n for n, module in command.MEASURED.items() if hasattr(module, "HISTORY")}
+    for name, why in says.items():
+        meta = record.content(record.FOLDER / f"{name}.json")["meta"]
+        assert why in command.MEASURED[name].HISTORY
+        assert len(meta["prior_digest"]) == 64 and meta["device"]
 
 
 def test_the_last_station_of_the_training_is_the_prior_that_ships():

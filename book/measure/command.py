@@ -17,6 +17,7 @@ from frugal.checks import Refusal
 from frugal.cli import Parser
 
 from . import (
+    bench,
     conditions,
     fidelity,
     frontier,
@@ -33,6 +34,7 @@ from . import (
 )
 
 MEASURED = {  # name of the file: its module
+    "bench": bench,
     "conditions": conditions,
     "fidelity": fidelity,
     "frontier": frontier,

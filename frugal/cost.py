@@ -1,0 +1,53 @@
+"""What a restoration costs: Eq. 8c (page 07), with three prices that a few seconds of timing find."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from scipy.optimize import nnls
+
+from .operators import make
+from .pipeline import RestorationPipeline
+from .timing import median_seconds
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Seconds on one machine, for one network and size of picture.
+
+    forward  of one picture's pass through the network
+    product  of the back-propagation of one picture
+    call     of one network call, however many pictures are in it
+    """
+
+    forward: float
+    product: float
+    call: float
+
+    def seconds(self, pictures: int, calls: int, backprops: int, batch: int) -> float:
+        """Eq. 8c: of so many pictures in batches, with ``calls`` network calls each, some back-propagated."""
+        times = calls * self.forward + backprops * self.product
+        return pictures * times + math.ceil(pictures / batch) * calls * self.call
+
+
+STEPS = 4  # of the restorations that are timed
+ROUGH = Prices(1.0, 1.0, 0.0)  # in passes, where no machine is timed
+
+
+def prices(pipe: RestorationPipeline, batch: int = 10) -> Prices:
+    """Fit the prices to a few steps of DPS and of DMPS, for one picture and for ``batch`` of them, in turn.
+
+    The squares of the relative errors are least, and no price is negative (scipy's ``nnls``).
+    """
+    A, sizes = make("sr4", pipe.image_shape), (1, max(2, batch))
+    like = torch.zeros(1, *pipe.image_shape, device=pipe.device)
+
+    def restored(pictures: int, switch: int) -> torch.Tensor:
+        m = A.measure(like.expand(pictures, *A.image_shape), 0.01, torch.Generator().manual_seed(0))
+        return pipe(m, "hybrid", STEPS, switch, 1.0, 1.0, torch.Generator().manual_seed(1)).images
+
+    runs = [(pictures, switch) for pictures in sizes for switch in (0, STEPS)]
+    times = median_seconds(*(partial(restored, *run) for run in runs), repeats=3)
+    terms = [[n * STEPS / s, n * (STEPS - k) / s, STEPS / s] for (n, k), s in zip(runs, times)]
+    return Prices(*nnls(torch.tensor(terms, dtype=torch.float64).numpy(), [1.0] * len(runs))[0].tolist())

@@ -1,0 +1,104 @@
+"""Prices of network calls, the forecast made of them, and the switch that lowers them."""
+
+import json
+
+import pytest
+import torch
+from examples import small_pipe
+
+from frugal import RestorationPipeline, Settings, cost, evaluate, images, metrics
+from frugal.checks import Refusal
+from frugal.methods import METHODS
+from frugal.restore import restore
+
+TRUE = cost.Prices(forward=2e-3, product=3e-3, call=10e-3)
+
+
+def test_prices_are_found_again(monkeypatch):
+    """Times that follow Eq. 8c exactly give its prices back, and the prices give the times."""
+
+    def as_they_follow(*runs, repeats):
+        sizes = [run.args for run in runs]
+        return [
+            TRUE.seconds(pictures, cost.STEPS, cost.STEPS - switch, pictures) for pictures, switch in sizes
+        ]
+
+    monkeypatch.setattr(cost, "median_seconds", as_they_follow)
+    found = cost.prices(small_pipe(), batch=4)
+    assert vars(found) == pytest.approx(vars(TRUE))
+    assert found.seconds(10, 100, 50, batch=4) == pytest.approx(10 * (0.2 + 0.15) + 3 * 100 * 0.01)
+
+
+def test_prices_of_a_real_network_are_no_less_than_nothing():
+    found = cost.prices(small_pipe(), batch=2)
+    assert min(vars(found).values()) >= 0 < found.forward
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("switch", [None, 1])
+def test_the_passes_of_a_method_are_known_before_it_runs(method, switch):
+    pipe = small_pipe()
+    pipe.set_progress_bar_config(disable=True)
+    done = pipe.complete(Settings(4, switch), method, "sr4")
+    (row,), _ = restore(pipe, torch.zeros(1, *pipe.image_shape), "sr4", method, 0.1, Settings(4, switch))
+    assert METHODS[method].backprops(done.steps, done.switch) == row["backprops"]
+
+
+def test_the_fast_switch_keeps_the_picture():
+    x0 = images.shipped("faces", limit=1)
+    plain, fast = (RestorationPipeline.from_pretrained() for _ in range(2))
+    fast.speed_up()
+    for method in ("dmps", "hybrid", "centred"):
+        pair = []
+        for pipe in (plain, fast):
+            pipe.set_progress_bar_config(disable=True)
+            pair.append(restore(pipe, x0, "sr4", method, 0.01, Settings(6))[1])
+        assert pair[1].dtype == torch.float32
+        assert 45 < metrics.psnr(*pair).item() < 99  # near, and not the same arithmetic
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i, x in enumerate(images.shipped("faces", limit=5)):
+        images.save(x, pictures / f"{i}.png")
+    return pictures
+
+
+def rows_of(folder, out, **own):
+    content = json.loads(
+        evaluate.evaluate(folder, "sr4", ["dmps"], out, settings=Settings(2), **own).read_text()
+    )
+    return content["meta"], [{k: v for k, v in row.items() if k != "seconds"} for row in content["rows"]]
+
+
+def test_a_batch_that_memory_does_not_hold_is_made_smaller(folder, tmp_path, monkeypatch):
+    _, expected = rows_of(folder, tmp_path / "a.json")
+    sizes, real = [], evaluate.restore
+
+    def small_memory(pipe, x0, *rest):
+        sizes.append(len(x0))
+        if len(x0) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return real(pipe, x0, *rest)
+
+    monkeypatch.setattr(evaluate, "restore", small_memory)
+    _, rows = rows_of(folder, tmp_path / "b.json", batch_size=5)
+    assert sizes == [5, 4, 3, 2, 2, 1]  # accelerate's tenths, rounded down
+    assert [row["picture"] for row in rows] == [row["picture"] for row in expected]
+    assert all(abs(a["psnr"] - b["psnr"]) < 1e-3 for a, b in zip(rows, expected))
+
+
+def test_fast_rows_are_not_taken_for_others(folder, tmp_path):
+    meta, rows = rows_of(folder, tmp_path / "a.json", limit=2)
+    with pytest.raises(Refusal, match="another fast"):
+        rows_of(folder, tmp_path / "a.json", limit=2, fast=True)
+    fast_meta, fast = rows_of(folder, tmp_path / "b.json", limit=2, fast=True)
+    assert (meta["fast"], fast_meta["fast"]) == (False, True) and rows != fast
+
+
+def test_a_long_run_is_forecast(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "WORTH_TIMING", 5)
+    rows_of(folder, tmp_path / "a.json")
+    assert "in all" in capsys.readouterr().err
