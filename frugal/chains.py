@@ -51,7 +51,7 @@ def file_of(pipe: RestorationPipeline, m: Measurement, i: int, settings: Mapping
         "prior": pipe.digest(),
         "network": [type(pipe.unet).__name__, str(pipe.unet.dtype), dict(pipe.unet.config)],
         "scheduler": dict(pipe.scheduler.config),
-        "errors": sorted(pipe.step_sizes.errors.items()),
+        "left open": [sorted(pipe.step_sizes.errors.items()), sorted(pipe.step_sizes.spectrum.items())],
         "device": [pipe.device.type, pipe.fast],
         "code": code(),
         "versions": {k: v for k, v in provenance.versions().items() if k in ("torch", "diffusers", "python")},

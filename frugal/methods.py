@@ -4,10 +4,12 @@ from .centred import centred, relay
 from .rivals import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
 from .samplers import METHODS as POSTER
 from .samplers import Method
+from .spectral import spectral
 
 # Colours that the colour-blind can tell apart: Okabe & Ito's for the poster's three, mostly Tol's for the others.
 METHODS = POSTER | {
     "centred": Method(centred, "centred", "#E69F00", ("spread",), False),
+    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False),
     "relay": Method(relay, "relay", "#AA4499", ("spread", "switch"), True),
     "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", (), True),
     "ddrm": Method(ddrm, "DDRM", "#882255", (), False),

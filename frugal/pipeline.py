@@ -111,6 +111,11 @@ class RestorationPipeline(DiffusionPipeline):
         """r_k^2 by k, see ``StepSizes.spread``; 0 at k = 0."""
         return 0.0, *(self.step_sizes.spread(s**2) for s in schedule.s[1:])
 
+    def spectrum(self, schedule: Schedule, shape: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+        """Variances along the waves of pictures (C, H, W) by k, see ``StepSizes.waves``; zeros at k = 0."""
+        waves = (self.step_sizes.waves(s**2, shape) for s in schedule.s[1:])
+        return torch.zeros(shape), *waves
+
     def complete(self, settings: Settings, method: str, task: str) -> Settings:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""
         return settings.complete(method, task, self.step_sizes, len(self.scheduler.alphas_cumprod))
@@ -159,6 +164,8 @@ class RestorationPipeline(DiffusionPipeline):
 
             sampler = METHODS[method]
             given = {**vars(settings), "spread": self.spread(schedule)}
+            if "spectrum" in sampler.parameters:
+                given["spectrum"] = self.spectrum(schedule, m.A.image_shape)
             own = {name: given[name] for name in sampler.parameters}
             x, backprops = sampler.sample(
                 self.denoiser(schedule), schedule, m, noise, callback=callback, **own

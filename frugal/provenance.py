@@ -22,6 +22,7 @@ SAMPLING = (
     "samplers",
     "rivals",
     "centred",
+    "spectral",
     "methods",
     "collapse",
     "pipeline",

@@ -3,13 +3,17 @@
 import json
 import math
 from bisect import bisect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import torch
 
 from .checks import Refusal
 
 FILE = "step_sizes.json"
 STEPS = 100  # of the tuning; DPS's step grows in proportion where the steps are fewer
+RINGS = 12  # of frequency: the mean alone, and eleven to the finest wave of 64 x 64 pixels, as wide as high
 RULE = {"zeta": 6.0, "lam": 1.0}  # for a prior or a task without a tuning
 
 
@@ -19,10 +23,12 @@ class StepSizes:
 
     tuned   {task: {k of 100 steps: {"zeta": ..., "lam": ...}}}; k = 0 is DPS, k = 100 is DMPS
     errors  {s^2: mean squared error of the guess on held-out pictures, per number}, by noise variance s^2
+    spectrum  {s^2: for each of light and two colours, that error by ring of frequency (``rings``)}
     """
 
     tuned: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     errors: dict[float, float] = field(default_factory=dict)
+    spectrum: dict[float, list[list[float]]] = field(default_factory=dict)
 
     def spread(self, s2: float) -> float:
         """Eq. 14b (page 14): r^2, the variance that the guess leaves open.
@@ -33,11 +39,16 @@ class StepSizes:
         """
         if len(self.errors) < 2:
             return s2 / (1 + s2)
-        levels = sorted(self.errors)
-        above = min(max(bisect(levels, s2), 1), len(levels) - 1)
-        x0, x1 = math.log(levels[above - 1]), math.log(levels[above])
-        y0, y1 = (math.log(self.errors[levels[i]]) for i in (above - 1, above))
-        return min(s2, math.exp(y0 + (y1 - y0) * (math.log(s2) - x0) / (x1 - x0)))
+        return float(between(self.errors, s2))
+
+    def waves(self, s2: float, shape: tuple[int, ...]) -> torch.Tensor:
+        """Eq. 14d (page 14): c, the variance that the guess leaves open along each wave of pictures (C, H, W).
+
+        As ``spread`` by ring of frequency; ``spread`` along all of them where nothing was measured for C colours.
+        """
+        if len(self.spectrum) < 2 or len(next(iter(self.spectrum.values()))) != shape[0]:
+            return torch.full(shape, self.spread(s2))
+        return between(self.spectrum, s2)[:, rings(*shape[1:])]
 
     def of(self, task: str, switch: int, steps: int) -> dict[str, float]:
         """{"zeta", "lam"} for ``switch`` DMPS steps of ``steps``.
@@ -49,6 +60,26 @@ class StepSizes:
         rows = self.tuned.get(task) or {0: RULE}
         sizes = rows[min(rows, key=lambda k: abs(k / STEPS - switch / steps))]
         return {"zeta": sizes["zeta"] * STEPS / steps, "lam": sizes["lam"]}
+
+
+def between(measured: Mapping[float, float | list[list[float]]], s2: float) -> torch.Tensor:
+    """Numbers measured at some levels s^2, at another: a line in the logarithms, and never above s2."""
+    levels = sorted(measured)
+    above = min(max(bisect(levels, s2), 1), len(levels) - 1)
+    x0, x1 = math.log(levels[above - 1]), math.log(levels[above])
+    y0, y1 = (torch.tensor(measured[levels[i]], dtype=torch.float64).log() for i in (above - 1, above))
+    return (y0 + (y1 - y0) * (math.log(s2) - x0) / (x1 - x0)).exp().clamp_max(s2)
+
+
+def rings(height: int, width: int) -> torch.Tensor:
+    """The ring of each wave, (height, width) whole numbers from 0 to ``RINGS`` - 1, by sqrt(i^2 + j^2).
+
+    A wave (i, j) has i half periods down the picture and j across. The mean is ring 0, single half periods are
+    ring 1, and the others are even in the logarithm.
+    """
+    f = (torch.arange(height)[:, None] ** 2 + torch.arange(width) ** 2).sqrt()
+    edges = torch.logspace(math.log10(1.5), math.log10(64 * 2**0.5), RINGS - 1)[:-1]
+    return torch.bucketize(f, torch.cat([torch.tensor([0.5]), edges]))
 
 
 def read(folder: Path, digest: str) -> StepSizes:
@@ -65,8 +96,14 @@ def read(folder: Path, digest: str) -> StepSizes:
             for task, rows in content["tuned"].items()
         }
         errors = {float(s2): float(error) for s2, error in content.get("errors", {}).items()}
+        spectrum = {
+            float(s2): [[float(v) for v in line] for line in lines]
+            for s2, lines in content.get("spectrum", {}).items()
+        }
+        if any(len(line) != RINGS for lines in spectrum.values() for line in lines):
+            raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         raise Refusal(f"prior: {file} holds no step sizes; write it anew or delete it") from None
     if owner != digest:
         raise Refusal(f"prior: {file} was tuned on other weights; tune again or delete it")
-    return StepSizes(tuned, errors)
+    return StepSizes(tuned, errors, spectrum)

@@ -15,6 +15,7 @@ from frugal.schedule import Schedule
 
 STEPS, SHAPE = 3, (3, 16, 16)
 OWN = {"zeta": 1.0, "lam": 1.0, "spread": (0.0, 0.1, 0.2, 0.3), "switch": 1}
+OWN["spectrum"] = [torch.full(SHAPE, s, device="meta") for s in OWN["spread"]]
 
 
 @pytest.mark.parametrize("task", sorted(set(TASKS) - {"inpaint"}))  # which takes a mask of one's own

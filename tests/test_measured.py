@@ -52,6 +52,14 @@ def test_step_sizes_in_use_are_those_that_were_tuned():
     assert {task: {str(k): row for k, row in rows.items()} for task, rows in tuned.items()} == chosen
 
 
+def test_what_the_prior_leaves_open_is_what_was_measured_on_faces_that_no_table_uses():
+    content = record.content(record.FOLDER / "spectrum.json")
+    in_use = RestorationPipeline.from_pretrained().step_sizes.spectrum
+    assert {float(s2): lines for s2, lines in content["spectrum"].items()} == in_use
+    reported = {row["picture"] for row in record.content(record.FOLDER / "switches.json")["rows"]}
+    assert len(set(content["meta"]["pictures"]) - reported) == 50
+
+
 def test_step_sizes_were_chosen_by_the_rule():
     content = record.content(record.FOLDER / "tuning.json")
     for task, chosen in content["chosen"].items():

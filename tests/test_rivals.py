@@ -10,7 +10,8 @@ from examples import gaussian, same, seeded
 from frugal import Measurement, guidance, operators, rivals
 from frugal.methods import METHODS, POSTER
 from frugal.schedule import Schedule, ddim, noise_in
-from frugal.step_sizes import StepSizes
+from frugal.spectral import Waves, spectral_mean
+from frugal.step_sizes import RINGS, StepSizes, rings
 
 SHAPE, N = (3, 8, 8), 192
 TASKS = ("denoise", "sr4", "inpaint-box", "deblur-motion", "colorize")
@@ -93,6 +94,7 @@ def test_a_sampler_explains_the_measurement_and_comes_near_the_posterior_mean(me
     noise = lambda: torch.randn((500, *shape), generator=g, dtype=torch.float64)
     variance = prior.total_variance() / 48
     own = {"spread": (0.0, *(variance * s**2 / (variance + s**2) for s in steps.s[1:])), "switch": 50}
+    own["spectrum"] = [torch.full(shape, r2, dtype=torch.float64) for r2 in own["spread"]]
     kind = METHODS[method]
     x, backprops = kind.sample(denoise, steps, m, noise, **{name: own[name] for name in kind.parameters})
     mean = x.mean(0)
@@ -106,3 +108,57 @@ def test_what_a_guess_leaves_open_is_read_off_the_priors_errors():
     sizes = StepSizes(errors={0.01: 0.001, 1.0: 0.01, 100.0: 0.1})
     assert math.isclose(sizes.spread(0.1), 10**-2.5) and math.isclose(sizes.spread(1000.0), 10**-0.5)
     assert sizes.spread(1e-9) == 1e-9 and StepSizes().spread(1.0) == 0.5
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_spectral_mean_is_the_dense_posterior_mean(task):
+    """Eq. 14e by a matrix; eight steps of conjugate gradients come near where variances are of one size."""
+    x0_hat, c = normal(2, *SHAPE), 0.5 + 0.1 * normal(*SHAPE, seed=4).square()
+    m, waves = measured(task, normal(2, *SHAPE, seed=2), 0.5), Waves(x0_hat)
+    W = waves.W(torch.eye(N).double().reshape(N, *SHAPE)).flatten(1).T
+    A, C = m.A.matrix(), W @ torch.diag(c.flatten()) @ W.T
+    gain = C @ A.T @ torch.linalg.inv(m.sigma**2 * torch.eye(len(A)).double() + A @ C @ A.T)
+    dense = x0_hat.flatten(1) + (m.y.flatten(1) - x0_hat.flatten(1) @ A.T) @ gain.T
+    off = (spectral_mean(x0_hat, m, c).flatten(1) - dense).norm() / (dense - x0_hat.flatten(1)).norm()
+    assert off < 0.01
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 6, 10)])
+def test_waves_are_orthonormal(shape):
+    x = torch.randn(2, *shape, generator=seeded(), dtype=torch.float64)
+    waves = Waves(x)
+    assert same(waves.W(waves.Wt(x)), x, 1e-12) and same(waves.Wt(waves.W(x)), x, 1e-12)
+    flat = waves.Wt(torch.ones_like(x))
+    assert flat[:, 0, 0, 0].abs().min() > 1  # the mean is the first wave
+    assert flat.square().sum() == pytest.approx(x.numel()) and flat[:, :, 1:, 1:].abs().max() < 1e-12
+
+
+def test_with_one_number_for_all_waves_it_is_the_centred_mean():
+    m = measured("inpaint-box", normal(2, *SHAPE))
+    x0_hat, even = normal(2, *SHAPE, seed=3), torch.full(SHAPE, 0.3, dtype=torch.float64)
+    assert same(spectral_mean(x0_hat, m, even), guidance.centred_mean(x0_hat, m, 0.3), 1e-7)
+
+
+def test_it_is_exact_where_the_prior_is_a_gaussian_of_waves():
+    k, steps = 60, schedule()
+    alpha_bar, s2 = steps.alpha_bar[k], steps.s[k] ** 2
+    m, x_k = measured("sr4", normal(1, *SHAPE)), normal(1, *SHAPE, seed=3)
+    v, waves = 0.5 + 0.1 * normal(*SHAPE, seed=5).square(), Waves(x_k)
+    c = v * s2 / (v + s2)  # Eq. 14d: the variance of x_0 given x_k, along each wave
+    x0_hat = waves.W(c / s2 * waves.Wt(x_k)) / alpha_bar**0.5
+    W = waves.W(torch.eye(N).double().reshape(N, *SHAPE)).flatten(1).T
+    A = m.A.matrix()
+    precision = W @ torch.diag(1 / v.flatten() + 1 / s2) @ W.T + A.T @ A / m.sigma**2
+    pull = x_k.flatten() / (alpha_bar**0.5 * s2) + A.T @ m.y.flatten() / m.sigma**2
+    assert same(spectral_mean(x0_hat, m, c).flatten(), torch.linalg.solve(precision, pull), 1e-3)
+
+
+def test_what_a_guess_leaves_open_by_frequency_is_read_off_the_prior():
+    rows = lambda v: [[v * (r + 1) for r in range(RINGS)] for _ in range(3)]
+    sizes = StepSizes(errors={0.01: 0.001, 1.0: 0.01}, spectrum={0.01: rows(1e-4), 1.0: rows(1e-2)})
+    c = sizes.waves(0.1, (3, 64, 64))
+    assert c.shape == (3, 64, 64) and c[0, 0, 0] == pytest.approx(1e-3) == c[2, 0, 0].item()
+    assert c[1, 63, 63] == pytest.approx(12e-3) and c[0, 1, 0] == pytest.approx(2e-3)
+    assert sizes.waves(1e-6, (3, 8, 8)).max() <= 1e-6  # never more than the noise
+    assert (sizes.waves(0.1, (1, 8, 8)) == torch.full((1, 8, 8), sizes.spread(0.1))).all()
+    assert rings(64, 64).unique().tolist() == list(range(RINGS))

@@ -32,7 +32,10 @@ PASSES = {
     "hybrid": 1.5,
     "relay": 1.5,
 }  # a step, on average over a run; 1 in all others
-MANY = (("centred", 20), ("centred", 40), ("relay", 40))  # what more faces judge
+MANY = (
+    *((method, passes) for method in ("centred", "spectral") for passes in (10, 20, 40)),
+    ("relay", 40),
+)  # what more faces judge
 DEPENDS = provenance.SAMPLING
 OF_A_PRIOR = True
 
@@ -69,7 +72,7 @@ def measure(args: argparse.Namespace) -> dict:
     done = {key(row): row for content in before for row in content.get("rows", [])}
     for task, method, passes, faces in tqdm(list(runs(args)), disable=not state.is_main_process):
         mine = list(named)[:faces][state.process_index :: state.num_processes]
-        todo = [name for name in mine if (task, method, passes, name) not in done]
+        todo = [name for name in mine if (task, method, passes, images.digest(named[name])) not in done]
         for batch in (todo[i : i + args.batch] for i in range(0, len(todo), args.batch)):
             some = {name: named[name] for name in batch}
             done |= {key(row): row for row in rows_of(pipe, some, task, method, passes, args.seed)}
@@ -80,8 +83,8 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def key(row: dict) -> tuple[str, str, int, str]:
-    """What names a row."""
-    return row["task"], row["method"], row["passes"], row["image"]
+    """What names a row; the picture by its digest, for another may have taken its file's name."""
+    return row["task"], row["method"], row["passes"], row["picture"]
 
 
 def runs(args: argparse.Namespace) -> Iterator[tuple[str, str, int, int]]:
