@@ -35,19 +35,14 @@ def code() -> str:
     return provenance.code_digest(*sorted(path.stem for path in provenance.HERE.glob("*.py")))
 
 
-def file_of(pipe: RestorationPipeline, m: Measurement, i: int, settings: Mapping[str, object]) -> Path | None:
-    """The file of the chain that restores picture ``i`` of ``m`` by ``pipe``; None where chains are not kept.
+def in_common(pipe: RestorationPipeline) -> dict[str, object] | None:
+    """What all chains of a pipeline are made from: prior, code and versions; None where chains are not kept.
 
-    ``settings`` says what else decides its numbers, the origin of the noise above all. A network that is not
-    diffusers' own has no digest that would tell it from others, and its chains are not kept.
+    A network that is not diffusers' own has no digest that would tell it from others, and its chains are not kept.
     """
-    where = folder()
-    if where is None or not isinstance(pipe.unet, ModelMixin):
+    if folder() is None or not isinstance(pipe.unet, ModelMixin):
         return None
-    made_from = {
-        **settings,
-        "operator": [m.A.name, m.A.image_shape, m.sigma],
-        "y": hashlib.sha256(m.y[i].cpu().contiguous().numpy().tobytes()).hexdigest(),
+    return {
         "prior": pipe.digest(),
         "network": [type(pipe.unet).__name__, str(pipe.unet.dtype), dict(pipe.unet.config)],
         "scheduler": dict(pipe.scheduler.config),
@@ -55,6 +50,25 @@ def file_of(pipe: RestorationPipeline, m: Measurement, i: int, settings: Mapping
         "device": [pipe.device.type, pipe.fast],
         "code": code(),
         "versions": {k: v for k, v in provenance.versions().items() if k in ("torch", "diffusers", "python")},
+    }
+
+
+def file_of(
+    common: Mapping[str, object] | None, m: Measurement, i: int, settings: Mapping[str, object]
+) -> Path | None:
+    """The file of the chain that restores picture ``i`` of ``m``; None where chains are not kept.
+
+    ``common`` is of ``in_common``; ``settings`` says what else decides the numbers, the origin of the noise
+    above all.
+    """
+    where = folder()
+    if where is None or common is None:
+        return None
+    made_from = {
+        **common,
+        **settings,
+        "operator": [m.A.name, m.A.image_shape, m.sigma],
+        "y": hashlib.sha256(m.y[i].cpu().contiguous().numpy().tobytes()).hexdigest(),
     }
     text = json.dumps(made_from, sort_keys=True, default=str)
     return where / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"

@@ -108,9 +108,9 @@ def chains_of(
 
     A chain has "x0" (C, H, W), "backprops" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
     """
-    m, found = measure(x0, task, sigma, done.seed), {}
+    m, found, common = measure(x0, task, sigma, done.seed), {}, chains.in_common(pipe)
     for i, x in enumerate(x0):
-        files = [chains.file_of(pipe, m, i, made(x, method, done, more)) for more in (False, True)]
+        files = [chains.file_of(common, m, i, made(x, method, done, more)) for more in (False, True)]
         found[i] = (files, chains.find(files[with_guesses]))
     missing = [i for i, (_, chain) in found.items() if chain is None]
     if missing:

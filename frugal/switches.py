@@ -37,11 +37,12 @@ def sweep(
     names, x0 = list(named), torch.stack(list(named.values()))
     rows: dict[int, list[dict]] = {k: [] for k in switches}
     restored: dict[int, list[torch.Tensor]] = {k: [] for k in switches}
+    common = chains.in_common(pipe)
+    done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}
     for batch in torch.arange(len(x0)).split(batch_size):
         some, m = x0[batch], measure(x0[batch], task, sigma, settings.seed)
-        done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}
         files = {
-            k: [chains.file_of(pipe, m, i, made(x, "hybrid", done[k])) for i, x in enumerate(some)]
+            k: [chains.file_of(common, m, i, made(x, "hybrid", done[k])) for i, x in enumerate(some)]
             for k in switches
         }
         found = {k: [chains.find(file) for file in files[k]] for k in switches}

@@ -3,12 +3,20 @@
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from frugal import RestorationPipeline
+from frugal import RestorationPipeline, images
 from frugal.laboratory import GaussianMixture, LowRankMixture
 
 
 def seeded(number=0):
     return torch.Generator().manual_seed(number)
+
+
+def folder_of_faces(folder, count):
+    """A new folder with the first shipped faces, 0.png and so on."""
+    folder.mkdir()
+    for i, x in enumerate(images.shipped("faces", limit=count)):
+        images.save(x, folder / f"{i}.png")
+    return folder
 
 
 def small_pipe():

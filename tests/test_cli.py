@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from examples import folder_of_faces
 
 from frugal import cli, evaluate, images
 from frugal.metrics import METRICS
@@ -14,11 +15,7 @@ METHODS = ["dps", "dmps", "hybrid"]
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for i, x in enumerate(images.shipped("faces", limit=3)):
-        images.save(x, folder / f"{i}.png")
-    return folder
+    return folder_of_faces(tmp_path / "pictures", 3)
 
 
 def run(folder, out, *more):

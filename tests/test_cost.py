@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from examples import small_pipe
+from examples import folder_of_faces, small_pipe
 
 from frugal import RestorationPipeline, Settings, cost, evaluate, images, metrics
 from frugal.checks import Refusal
@@ -59,11 +59,7 @@ def test_the_fast_switch_keeps_the_picture():
 
 @pytest.fixture
 def folder(tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for i, x in enumerate(images.shipped("faces", limit=5)):
-        images.save(x, pictures / f"{i}.png")
-    return pictures
+    return folder_of_faces(tmp_path / "pictures", 5)
 
 
 def rows_of(folder, out, **own):

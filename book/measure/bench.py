@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators, provenance
-from frugal.cost import prices
+from frugal.cost import Prices, prices
 from frugal.devices import choose
 from frugal.methods import METHODS
 from frugal.timing import median_seconds
@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace) -> dict:
     pipe = loaded(args.prior, args.device)
     meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
     paid = prices(pipe, max(args.batches))
-    rows = [*predicted(pipe, max(args.batches)), *scale(pipe, args.steps)]
+    rows = [*predicted(pipe, paid), *scale(pipe, args.steps)]
     rows += [row for batch in args.batches for row in methods(pipe, batch, args.steps)]
     rows += [memory(args, method, batch) for method in ("dps", "centred") for batch in args.batches]
     fast = loaded(args.prior, args.device).speed_up()
@@ -137,9 +137,8 @@ def restoration_of(pipe: RestorationPipeline, method: str, batch: int, size: int
     return restoration(other, method, measurement(pipe, batch, size), steps)
 
 
-def predicted(pipe: RestorationPipeline, batch: int) -> Iterator[dict]:
+def predicted(pipe: RestorationPipeline, paid: Prices) -> Iterator[dict]:
     """Kind "predicted": seconds by Eq. 8c beside what was then measured, for runs that no price was fitted to."""
-    paid = prices(pipe, batch)
     for method, pictures, steps in PREDICTED:
         m = measurement(pipe, pictures, pipe.size)
         (seconds,) = median_seconds(partial(restoration, pipe, method, m, steps), repeats=REPEATS)
