@@ -1,4 +1,4 @@
-"""The command ``frugal``: restore one photo, evaluate methods on a folder, train a prior."""
+"""The command ``frugal``: restore photos, evaluate methods on a folder, train a prior."""
 
 import argparse
 import json
@@ -6,15 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import checks, images, tables, training
+from . import prior, tables, training
 from .checks import Refusal
 from .devices import choose
 from .evaluate import evaluate
-from .methods import METHODS, POSTER
-from .metrics import METRICS
+from .methods import BEST, METHODS, POSTER
 from .operators import TASKS
+from .photo import Job, restore_all
 from .pipeline import RestorationPipeline
-from .restore import restore
 from .settings import Settings
 from .training.network import CHANNELS
 
@@ -34,13 +33,10 @@ def switch(text: str) -> int | str:
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """The arguments that restore and evaluate share."""
     add, default = parser.add_argument, Settings()
-    tasks = ", ".join(name for name, task in TASKS.items() if task.takes is None or task.default)
-    add("--task", required=True, help=tasks)
+    add("--task", required=True, help=", ".join(TASKS))
+    own = ", ".join(f"{method.steps} for {name}" for name, method in METHODS.items() if method.steps != 100)
     add(
-        "--steps",
-        type=int,
-        default=default.steps,
-        help="reverse steps t, num_inference_steps in Python (default %(default)s)",
+        "--steps", type=int, help=f"reverse steps t, num_inference_steps in Python (default: {own}, else 100)"
     )
     add("--switch", type=switch, help="how many of the last steps are DMPS, or 'collapse' (default: half)")
     add("--sigma", type=float, default=0.01, help="noise in [-1, 1] units (default %(default)s)")
@@ -54,6 +50,34 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     add("--zeta", type=float, help="DPS's step (default: tuned for the prior)")
     add("--lam", type=float, help="DMPS's step (default: tuned for the prior)")
     add("--fast", action="store_true", help="bfloat16 where nothing is back-propagated")
+
+
+def add_restoring(parser: argparse.ArgumentParser) -> None:
+    """The arguments of restore."""
+    add = parser.add_argument
+    add("photo", type=Path, help="a picture, or a folder of pictures")
+    add("--method", default=BEST, help=f"{', '.join(METHODS)} (default %(default)s)")
+    add_sampling(parser)
+    damage = parser.add_mutually_exclusive_group()
+    damage.add_argument(
+        "--measured",
+        action="store_true",
+        help="the photo is what was measured; with a mask or kernel of one's own the default",
+    )
+    damage.add_argument(
+        "--degrade",
+        action="store_true",
+        help="the photo is sharp, and the task degrades it first; else the default",
+    )
+    add(
+        "--mask",
+        type=Path,
+        help="picture of the photo's size, white where the photo is kept, black where it is filled",
+    )
+    add("--kernel", type=Path, help="picture of a blur, in pixels of the prior's picture")
+    add("--align", action="store_true", help="find the face, restore it, and put it back into the photo")
+    add("--samples", type=int, default=1, help="how many restorations are drawn (default %(default)s)")
+    add("--out", type=Path, required=True, help="the restored picture, a PNG; of a folder, a folder")
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -87,11 +111,10 @@ def build_parser() -> Parser:
     parser = Parser(prog="frugal", description="Frugal zero-shot image restoration with diffusion models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    one = commands.add_parser("restore", help="degrade one photo by a task and restore it")
-    one.add_argument("photo", type=Path)
-    one.add_argument("--method", default="hybrid", help=", ".join(METHODS))
-    add_sampling(one)
-    one.add_argument("--out", type=Path, required=True, help="the restored picture, a PNG")
+    one = commands.add_parser(
+        "restore", help="restore a damaged photo, or degrade a sharp one and restore it"
+    )
+    add_restoring(one)
     one.set_defaults(run=run_restore)
 
     many = commands.add_parser("evaluate", help="measure methods on a folder of pictures")
@@ -103,35 +126,41 @@ def build_parser() -> Parser:
     many.add_argument("--out", type=Path, required=True, help="RESULTS.json")
     many.set_defaults(run=run_evaluate)
 
-    prior = commands.add_parser("train", help="train a prior on a folder of pictures")
-    add_training(prior)
-    prior.set_defaults(run=run_train)
+    what = commands.add_parser("info", help="say what a prior is")
+    what.add_argument("prior", help="a shipped name, a folder, or a hub id")
+    what.set_defaults(run=run_info)
+
+    new = commands.add_parser("train", help="train a prior on a folder of pictures")
+    add_training(new)
+    new.set_defaults(run=run_train)
     return parser
 
 
-def run_restore(args: argparse.Namespace) -> None:
-    """Degrade, restore, save, and say what was done."""
-    checks.folder_of("out", args.out)
+def run_restore(args: argparse.Namespace) -> int:
+    """Restore, save, and say what was done; 2 where photos of a folder had to be left out."""
     pipe = RestorationPipeline.from_pretrained(args.prior).to(choose())
     if args.fast:
         pipe.speed_up()
-    size = pipe.size
-    x0 = images.load(args.photo, size, args.crop)
-    (row,), restored = restore(pipe, x0[None], args.task, args.method, args.sigma, settings(args))
-    images.save(restored[0], args.out)
-    print(
-        f"{args.photo} centre-cropped and resized to {size} x {size}, degraded by {args.task} with sigma {args.sigma}"
+    own = args.mask is not None or args.kernel is not None or args.task == "inpaint"
+    job = Job(
+        args.task,
+        args.method,
+        args.sigma,
+        settings(args),
+        degrade=args.degrade or not (args.measured or own),
+        mask=args.mask,
+        kernel=args.kernel,
+        crop=args.crop,
+        align=args.align,
+        samples=args.samples,
     )
-    scores = [
-        f"{metric.heading} {row[name]:.3f}" for name, metric in METRICS.items() if row[name] is not None
-    ]
-    print(
-        f"{args.out}: {METHODS[args.method].label}, {row['steps']} steps, {row['backprops']} of them back-propagated; "
-        f"{', '.join(scores)}; {row['seconds']:.1f} s"
-    )
+    unusable = restore_all(pipe, args.photo, args.out, job)
+    if unusable:
+        print(f"frugal restore: {unusable} photos were left out, see above", file=sys.stderr)
+    return 2 if unusable else 0
 
 
-def run_evaluate(args: argparse.Namespace) -> None:
+def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate and print the mean of each method that was asked for."""
     files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size", "fast")}
     out = evaluate(
@@ -139,24 +168,33 @@ def run_evaluate(args: argparse.Namespace) -> None:
     )
     rows = json.loads(out.read_text())["rows"]
     print(tables.summary([row for row in rows if row["method"] in args.methods]))
+    return 0
 
 
-def run_train(args: argparse.Namespace) -> None:
+def run_info(args: argparse.Namespace) -> int:
+    """Say what a prior is."""
+    pipe = RestorationPipeline.from_pretrained(args.prior)
+    for what, value in prior.facts(args.prior, pipe.unet, pipe.scheduler).items():
+        print(f"{what + ':':12}{value}")
+    return 0
+
+
+def run_train(args: argparse.Namespace) -> int:
     """Train a prior and print its folder."""
     own = training.train.__kwdefaults__ or {}
     chosen = {name: value for name, value in vars(args).items() if name in own}
     print(training.train(args.images, args.out, **chosen))
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; a refusal ends in one sentence on stderr and exit code 2, a bug in its trace."""
     args = build_parser().parse_args(argv)
     try:
-        args.run(args)
+        return args.run(args)
     except Refusal as error:
         print(f"frugal {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"frugal {args.command}: interrupted; the same command does what is left", file=sys.stderr)
         return 130
-    return 0

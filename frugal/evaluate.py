@@ -118,11 +118,11 @@ def forecast(
     pictures = sum(map(len, todo.values()))
     if pictures:
         warm_up(pipe, task)
-    timed = pictures * settings.steps > WORTH_TIMING
+    completed = {method: pipe.complete(settings, method, task) for method in todo}
+    timed = sum(len(todo[m]) * (done.steps or 0) for m, done in completed.items()) > WORTH_TIMING
     found = prices(pipe, batch_size) if timed else ROUGH
     cost = {}
-    for method in todo:
-        done = pipe.complete(settings, method, task)
+    for method, done in completed.items():
         backprops = METHODS[method].backprops(done.steps, done.switch)
         cost[method] = found.seconds(batch_size, done.steps, backprops, batch_size) / batch_size
     total = sum(cost[method] * len(missing) for method, missing in todo.items())

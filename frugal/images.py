@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from . import checks
 from .checks import Refusal
@@ -14,7 +15,12 @@ from .files import whole
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 SHIPPED = Path(__file__).parent / "pictures"
 SHIPPED_SETS = ("faces", "out_of_distribution")
+LARGEST = 4096  # side of a picture that is worked on, in pixels
 SMALL = 64  # pixels of a shipped set; the same pictures with 256 lie in the folder NAME_256
+Crop = (
+    int | tuple[int, int, int] | None
+)  # the side of the centred square, or (left, top, side); None: as large as fits
+SEEN = 128  # of 255: from this grey on a mask shows a pixel, and below it hides it
 UNREADABLE = (OSError, SyntaxError, ValueError, AssertionError, MemoryError, Image.DecompressionBombError)
 
 
@@ -32,40 +38,67 @@ def find(folder: Path) -> list[Path]:
     return paths
 
 
-def read(path: Path) -> Image.Image:
-    """A picture file as a PIL picture in RGB, turned as its EXIF data say.
+def opened(path: Path) -> Image.Image:
+    """A picture file as a PIL picture in RGBA, turned as its EXIF data say; 16 bits become 8.
 
-    Raises Refusal for a file that is missing or is not a whole picture of 8 bits a channel.
+    Raises Refusal for a file that is missing, is no whole picture, or has numbers whose range nobody knows.
     """
     try:
         with Image.open(path) as file:
-            mode, picture = file.mode, ImageOps.exif_transpose(file).convert("RGB")
-    except FileNotFoundError:
+            mode, picture = file.mode, ImageOps.exif_transpose(file)
+            if mode.startswith("I;16"):
+                picture = Image.fromarray(np.uint8(np.asarray(picture).astype(np.uint32) * 255 // 65535))
+            picture = picture if mode[0] in "IF" and mode[1:2] != ";" else picture.convert("RGBA")
+    except (FileNotFoundError, TypeError, AttributeError):
         raise Refusal(f"image: {path} does not exist; give the path of a picture") from None
     except UNREADABLE:
         raise Refusal(f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file") from None
-    if mode.startswith(("I", "F")):
-        raise Refusal(f"image: {path} has more than 8 bits a channel ({mode}); convert it to 8 bits first")
+    if picture.mode != "RGBA":
+        raise Refusal(
+            f"image: {path} has numbers of 32 bits ({mode}), whose range is not known; convert it to 8 or 16 bits"
+        )
     return picture
 
 
-def load(path: Path, size: int = 64, crop: int | None = None) -> torch.Tensor:
-    """Read one picture as a tensor (3, size, size), float32 in [-1, 1].
+def read(path: Path) -> Image.Image:
+    """A picture file as a PIL picture in RGB, see ``opened``; what is transparent lies on white."""
+    picture = opened(path)
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
-    The centred square is cut out and resized (Lanczos). ``crop`` is the side of that square in
-    pixels, by default the picture's shorter side; 140 is the usual frame for aligned CelebA files.
-    Raises Refusal as ``read`` does, and for a picture that is smaller than ``crop``.
+
+def load(path: Path, size: int = 64, crop: Crop = None, channels: int = 3) -> torch.Tensor:
+    """Read one picture as a tensor (channels, size, size), float32 in [-1, 1]; of one channel, the mean of three.
+
+    A square is cut out, see ``square``, and resized (Lanczos); a ``crop`` of 140 is the usual frame for aligned
+    CelebA files.
+    Raises Refusal as ``opened`` does, and for a picture that is smaller than ``crop``.
     """
-    checks.whole("size", size, 1, 4096)
-    picture = read(path)
+    checks.whole("size", size, 1, LARGEST)
+    picture = square(read(path), path, crop)
+    if picture.width != size:
+        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
+    x = from_uint8(np.asarray(picture))
+    return x.mean(0, keepdim=True) if channels == 1 else x
+
+
+def square(picture: Image.Image, path: Path, crop: Crop) -> Image.Image:
+    """The centred square of side ``crop``, by default the shorter side; Refusal where the picture is smaller.
+
+    Of a ``crop`` (left, top, side), what lies outside the picture is its mirror image.
+    """
+    if isinstance(crop, tuple):
+        left, top, side = crop
+        over = [max(0, -top, top + side - picture.height), max(0, -left, left + side - picture.width)]
+        wide = np.pad(
+            np.asarray(picture), [(n, n) for n in over] + [(0, 0)] * (picture.mode != "L"), "symmetric"
+        )
+        left, top = left + over[1], top + over[0]
+        return Image.fromarray(wide[top : top + side, left : left + side])
     side = min(picture.size) if crop is None else checks.whole("crop", crop)
     if side > min(picture.size):
         raise Refusal(f"crop: {side} is more than the shorter side of {path} ({min(picture.size)} pixels)")
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    picture = picture.crop((left, top, left + side, top + side))
-    if side != size:
-        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
-    return from_uint8(np.asarray(picture))
+    return picture.crop((left, top, left + side, top + side))
 
 
 def from_uint8(pixels: np.ndarray) -> torch.Tensor:
@@ -84,16 +117,35 @@ def digest(x: torch.Tensor) -> str:
     return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
 
 
-def save(x: torch.Tensor, path: Path) -> None:
+def save(x: torch.Tensor, path: Path, about: str = "") -> None:
     """Write a tensor (3, H, W) or (1, H, W) in [-1, 1] as a PNG: whole or not at all.
+
+    ``about`` is kept in the file as a text of its own, which ``about`` reads.
 
     Raises Refusal for another shape, and where the file cannot be written.
     """
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+        raise Refusal(f"x: {kind} is not accepted; give a floating-point tensor (3, H, W) or (1, H, W)")
     if x.ndim != 3 or x.shape[0] not in (1, 3):
         raise Refusal(f"x: shape {tuple(x.shape)} is not accepted; give one picture (3, H, W) or (1, H, W)")
+    if not x.isfinite().all():
+        raise Refusal("x: holds entries that are not finite numbers; all must be")
     path, pixels = Path(path), to_uint8(x)
     with whole(checks.folder_of("out", path)) as partial:
-        Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels).save(partial, format="PNG")
+        text = PngInfo()
+        text.add_text("frugal", about)
+        picture = Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels)
+        picture.save(partial, format="PNG", pnginfo=text if about else None)
+
+
+def about(path: Path) -> str:
+    """What ``save`` was told about the picture in a file; "" where there is none, or no such file."""
+    try:
+        with Image.open(path) as file:
+            return str(file.info.get("frugal", ""))
+    except UNREADABLE:
+        return ""
 
 
 def named(name: str = "faces", size: int = 64, limit: int | None = None) -> dict[str, torch.Tensor]:
@@ -105,6 +157,7 @@ def named(name: str = "faces", size: int = 64, limit: int | None = None) -> dict
     Raises Refusal for another name, and for a limit below 1.
     """
     checks.one_of("name", name, SHIPPED_SETS)
+    checks.whole("size", size, 1, LARGEST)
     paths = find(SHIPPED / (name if size <= SMALL else f"{name}_256"))[
         : None if limit is None else checks.whole("limit", limit)
     ]

@@ -16,6 +16,9 @@ from .checks import Refusal
 
 Generators = torch.Generator | list[torch.Generator] | None
 Transform = Callable[[torch.Tensor], torch.Tensor]
+TOLERANCE = (
+    1e-2  # of the largest singular value: what is smaller lets float32's rounding through a hundredfold
+)
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,23 @@ class LinearOperator:
         return self.V(self.s(y) * self.Ut(y))
 
     def A_pinv(self, y: torch.Tensor) -> torch.Tensor:
-        """Eq. 0g: A^+ y, the smallest x that explains y; directions with s = 0 stay empty."""
+        """Eq. 0g: A^+ y, the smallest x that explains y.
+
+        Directions with s = 0 stay empty, and so do those with s below ``TOLERANCE`` times the largest: dividing
+        by them would make noise of y, its rounding included, the largest part of the picture.
+        """
         s = self.s(y)
-        return self.V(torch.where(s > 0, self.Ut(y) / s.clamp_min(torch.finfo(s.dtype).tiny), 0))
+        kept = s > TOLERANCE * s.max()
+        return self.V(torch.where(kept, self.Ut(y) / torch.where(kept, s, 1), 0))
 
     def measure(self, x0: torch.Tensor, sigma: float, generator: Generators = None) -> "Measurement":
         """Eq. 0e: y = A x0 + sigma n with n ~ N(0, I); ``sigma`` is in the units of [-1, 1] pictures.
 
         ``generator``: a CPU ``torch.Generator``, or a list with one for each picture.
-        Raises Refusal for pictures of another shape or a sigma that is negative or not finite.
+        Raises Refusal for pictures of another shape, a sigma that is negative or not finite, or another generator.
         """
         y = self.A(checks.pictures("x0", x0, self.image_shape))
+        checks.generators(generator, len(y))
         n = randn_tensor(y.shape, generator=generator, device=y.device, dtype=y.dtype)
         return Measurement(y + checks.at_least_zero("sigma", sigma) * n, self, sigma)
 
@@ -95,8 +104,8 @@ class Measurement:
             raise Refusal(f"y: a {type(y).__name__} is not accepted; give a tensor ({expected})")
         if y.ndim == 0 or tuple(y.shape[1:]) != tuple(self.A.measurement_shape) or not len(y):
             raise Refusal(f"y: shape {tuple(y.shape)} does not fit {self.A.name}; expected ({expected})")
-        if not y.is_floating_point():
-            raise Refusal(f"y: {y.dtype} is not accepted; give floating-point numbers")
+        if not y.is_floating_point() or y.layout != torch.strided:
+            raise Refusal(f"y: {y.dtype}, {y.layout} is not accepted; give dense floating-point numbers")
 
     def __len__(self) -> int:
         return len(self.y)

@@ -7,9 +7,10 @@ from .samplers import Method
 from .spectral import spectral
 
 # Colours that the colour-blind can tell apart: Okabe & Ito's for the poster's three, mostly Tol's for the others.
+BEST = "spectral"  # where nothing is asked for: page 14 says what it gives away, and for what
 METHODS = POSTER | {
     "centred": Method(centred, "centred", "#E69F00", ("spread",), False),
-    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False),
+    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 20),
     "relay": Method(relay, "relay", "#AA4499", ("spread", "switch"), True),
     "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", (), True),
     "ddrm": Method(ddrm, "DDRM", "#882255", (), False),

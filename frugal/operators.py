@@ -143,10 +143,12 @@ def deblurring(name: str, image_shape: Shape, kernel: torch.Tensor) -> LinearOpe
     """
     C, H, W = image_shape
     kernel = array("kernel", kernel).double()
-    if kernel.ndim != 2 or kernel.shape[0] > H or kernel.shape[1] > W or not kernel.isfinite().all():
+    if kernel.ndim != 2 or kernel.shape[0] > H or kernel.shape[1] > W:
         raise Refusal(
-            f"kernel: shape {tuple(kernel.shape)} is not accepted; give finite (h, w) no larger than {H} x {W}"
+            f"kernel: shape {tuple(kernel.shape)} is not accepted; give (h, w) no larger than {H} x {W}"
         )
+    if not kernel.any():
+        raise Refusal("kernel: every entry is zero; give one that lets some light through")
     padded = torch.zeros(H, W, dtype=torch.float64)
     padded[: kernel.shape[0], : kernel.shape[1]] = kernel
     centred = padded.roll((-(kernel.shape[0] // 2), -(kernel.shape[1] // 2)), (0, 1))
@@ -183,8 +185,8 @@ def array(name: str, values: object) -> torch.Tensor:
         raise Refusal(
             f"{name}: a {type(values).__name__} is not accepted; give an array of numbers"
         ) from None
-    if values.is_complex():
-        raise Refusal(f"{name}: complex numbers are not accepted; give real ones")
+    if values.is_complex() or not values.isfinite().all():
+        raise Refusal(f"{name}: holds entries that are complex or not finite; give real, finite ones")
     return values
 
 

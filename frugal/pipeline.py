@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from . import checks, prior
 from .checks import Refusal
 from .measurement import Generators, Measurement
-from .methods import METHODS
+from .methods import BEST, METHODS
 from .samplers import Denoise
 from .schedule import Schedule, predicted_x0
 from .settings import Settings
@@ -22,13 +23,24 @@ from .step_sizes import StepSizes
 
 @dataclass
 class RestorationOutput(BaseOutput):
-    """images (B, C, H, W), about [-1, 1]; nfe, network calls for each picture; backprops, how many of them
-    were back-propagated, and switch, how many were not, lists of B whole numbers."""
+    """What a restoration gives, of B measurements with S samples of each.
+
+    images     (B S, C, H, W), about [-1, 1]; all samples of the first measurement, then of the second
+    nfe        network calls for each picture
+    backprops  how many of them were back-propagated; a list of B S whole numbers
+    switch     how many were not; likewise
+    samples    (B, S, C, H, W), the same pictures by measurement
+    mean       (B, C, H, W), the mean of the samples
+    spread     (B, C, H, W), their standard deviation, number by number; zero where there is one sample
+    """
 
     images: torch.Tensor
     nfe: int
     backprops: list[int]
     switch: list[int]
+    samples: torch.Tensor
+    mean: torch.Tensor
+    spread: torch.Tensor
 
 
 class RestorationPipeline(DiffusionPipeline):
@@ -41,6 +53,7 @@ class RestorationPipeline(DiffusionPipeline):
 
     def __init__(self, unet: torch.nn.Module, scheduler: Any) -> None:
         super().__init__()
+        prior.usable(unet, scheduler)
         self.register_modules(unet=unet, scheduler=scheduler)
         self.step_sizes = StepSizes()
         self.fast = False
@@ -54,8 +67,11 @@ class RestorationPipeline(DiffusionPipeline):
         Raises Refusal when there is no such prior, its files are damaged, or the hub is out of reach.
         """
         source = prior.locate(name)
+        if isinstance(source, Path):
+            prior.readable(source)
         with prior.explained(name):
             pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
+        prior.complete(pipe.unet)
         pipe.step_sizes = prior.step_sizes(source, pipe.unet)
         return pipe
 
@@ -123,12 +139,13 @@ class RestorationPipeline(DiffusionPipeline):
     def __call__(
         self,
         measurement: Measurement,
-        method: str = "hybrid",
-        num_inference_steps: int = Settings.steps,
+        method: str = BEST,
+        num_inference_steps: int | None = None,
         switch: int | str | None = None,
         zeta: float | None = None,
         lam: float | None = None,
         generator: Generators = None,
+        num_samples: int = 1,
         callback_on_step_end: Callable[..., dict | None] | None = None,
     ) -> RestorationOutput:
         """Restore pictures from measurements y = A x_0 + sigma n.
@@ -136,13 +153,16 @@ class RestorationPipeline(DiffusionPipeline):
         measurement  ``Measurement`` of B pictures, from ``A.measure`` or of one's own
         method       a name in ``methods.METHODS``
         num_inference_steps, switch, zeta, lam  see ``Settings``; None is its default
-        generator    a CPU ``torch.Generator``, or a list with one for each picture
+        generator    a CPU ``torch.Generator``, or a list with one for each picture, B times ``num_samples``
+        num_samples  S, how often each measurement is restored, with noise of its own each time
         callback_on_step_end  (pipe, step index, timestep, {"latents": x, "x0_hat": guess}) -> dict,
                      as in diffusers; a returned "latents" replaces x
 
         Raises Refusal for arguments outside these ranges, before the first network call.
         """
         m = self.fitting(measurement)
+        count = checks.whole("num_samples", num_samples)
+        m = m[torch.arange(len(m)).repeat_interleave(count)]
         checks.generators(generator, len(m))
         asked = Settings(num_inference_steps, switch, zeta, lam)
         settings = self.complete(asked, method, m.A.name)
@@ -170,8 +190,10 @@ class RestorationPipeline(DiffusionPipeline):
             x, backprops = sampler.sample(
                 self.denoiser(schedule), schedule, m, noise, callback=callback, **own
             )
-        backprops = backprops.tolist()
-        return RestorationOutput(x, schedule.t, backprops, [schedule.t - b for b in backprops])
+        samples, backprops = x.unflatten(0, (-1, count)), backprops.tolist()
+        spread = samples.std(1, correction=min(1, count - 1))
+        late = [schedule.t - b for b in backprops]
+        return RestorationOutput(x, schedule.t, backprops, late, samples, samples.mean(1), spread)
 
     def fitting(self, measurement: object) -> Measurement:
         """The measurement on the network's device and in its precision.
@@ -184,7 +206,7 @@ class RestorationPipeline(DiffusionPipeline):
                 f"measurement: a {type(measurement).__name__} is not accepted; give A.measure(x0, sigma) "
                 "or Measurement(y, A, sigma)"
             )
-        if not measurement.y.isfinite().all():
+        if measurement.y.is_meta or not measurement.y.isfinite().all():
             raise Refusal("y: holds entries that are not finite numbers; all must be")
         config = getattr(self.unet, "config", None)
         if hasattr(config, "sample_size") and tuple(measurement.A.image_shape) != self.image_shape:

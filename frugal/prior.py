@@ -1,18 +1,24 @@
 """A prior: a network with its noise schedule, found by name, with a digest and step sizes of its own."""
 
 import hashlib
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.utils import logging
 
+from . import checks
 from . import step_sizes as sizes
 from .checks import Refusal
+from .schedule import PREDICTION_TYPES
 from .step_sizes import StepSizes
 
 SHIPPED = Path(__file__).parent / "priors"
+MOST_LEVELS = 100_000  # noise levels of a schedule; a config that asks for more would fill the memory
 
 
 def locate(name: str | Path) -> str | Path:
@@ -50,6 +56,80 @@ def explained(name: str | Path) -> Iterator[None]:
         raise Refusal(f"prior: {reason} ({type(error).__name__})") from error
     finally:
         logging.enable_progress_bar()
+
+
+def readable(source: Path) -> None:
+    """Refusal for a folder whose schedule is too long to be loaded."""
+    try:
+        config = json.loads((source / "scheduler" / "scheduler_config.json").read_text())
+        levels = config.get("num_train_timesteps", 1000)
+    except (OSError, ValueError, AttributeError):
+        return  # what the folder lacks is said when it is loaded
+    checks.whole("prior: num_train_timesteps", levels, 1, MOST_LEVELS)
+
+
+def usable(unet: torch.nn.Module, scheduler: Any) -> None:
+    """Refusal for a network or a scheduler that the samplers would misunderstand."""
+    alpha_bar, config = getattr(scheduler, "alphas_cumprod", None), getattr(scheduler, "config", None)
+    needed = ("prediction_type", "clip_sample", "clip_sample_range")
+    if alpha_bar is None or any(not hasattr(config, name) for name in needed):
+        raise Refusal(
+            f"scheduler: a {type(scheduler).__name__} is not accepted; give a DDPMScheduler or a DDIMScheduler, "
+            "for instance DDPMScheduler.from_config(scheduler.config)"
+        )
+    if not ((alpha_bar > 0) & (alpha_bar <= 1)).all() or (alpha_bar.diff() > 0).any():
+        raise Refusal(
+            "scheduler: its alphas_cumprod are not accepted; they must fall, and lie above 0 and not above 1"
+        )
+    checks.one_of("scheduler: prediction_type", config.prediction_type, PREDICTION_TYPES)
+    if config.clip_sample and not checks.at_least_zero(
+        "scheduler: clip_sample_range", config.clip_sample_range
+    ):
+        raise Refusal("scheduler: clip_sample_range: 0 is not accepted; give a positive number")
+    if getattr(config, "thresholding", False):
+        raise Refusal("scheduler: thresholding is not supported; give one with clip_sample or with neither")
+    of_unet = getattr(unet, "config", {})
+    conditions = ("num_class_embeds", "class_embed_type", "encoder_hid_dim", "cross_attention_dim")
+    if conditional := [name for name in conditions if of_unet.get(name) is not None]:
+        raise Refusal(f"unet: has {', '.join(conditional)}; give an unconditional network")
+    if of_unet.get("in_channels") != of_unet.get("out_channels"):
+        raise Refusal(
+            "unet: in_channels and out_channels differ; give one that predicts pictures like its input"
+        )
+    if "sample_size" in of_unet:
+        checks.whole("unet: sample_size", of_unet["sample_size"])
+
+
+def complete(unet: torch.nn.Module) -> None:
+    """Refusal for a loaded network whose weights are not all there or not finite."""
+    for name, weight in unet.state_dict().items():
+        if weight.is_meta:
+            raise Refusal(f"prior: its weights lack {name}; give a complete network")
+        if not weight.isfinite().all():
+            raise Refusal(f"prior: {name} holds entries that are not finite numbers; all must be")
+
+
+def facts(name: str, unet: Any, scheduler: Any) -> dict[str, str]:
+    """What ``frugal info`` prints of a prior: {what: value}."""
+    source, config, schedule = locate(name), unet.config, scheduler.config
+    size = config.sample_size
+    readme = source / "README.md" if isinstance(source, Path) else Path("none")
+    text = readme.read_text(errors="replace") if readme.is_file() else ""
+    terms = re.search(r"^(?:\| Terms \| (.*) \||license: *(.*))$", text, re.M)
+    unknown = "not stated in its folder" if isinstance(source, Path) else f"see the page of {name} on the hub"
+    last = scheduler.alphas_cumprod[-1].item()
+    return {
+        "pictures": f"{config.in_channels} x {size} x {size}, in [-1, 1]",
+        "schedule": f"{len(scheduler.alphas_cumprod)} noise levels, {schedule.beta_schedule}, alpha_bar down to {last:.2g}",
+        "predicts": schedule.prediction_type,
+        "clips": f"its guess to [-{schedule.clip_sample_range:g}, {schedule.clip_sample_range:g}]"
+        if schedule.clip_sample
+        else "nothing",
+        "parameters": f"{sum(p.numel() for p in unet.parameters()):,}",
+        "digest": digest(unet),
+        "tuned for": ", ".join(step_sizes(source, unet).tuned) or "no task; the rule of page 03 is used",
+        "terms": next(filter(None, terms.groups())) if terms else unknown,
+    }
 
 
 def digest(unet: torch.nn.Module) -> str:

@@ -22,6 +22,7 @@ SAMPLING = (
     "samplers",
     "rivals",
     "centred",
+    "waves",
     "spectral",
     "methods",
     "collapse",

@@ -145,7 +145,7 @@ def computed(
 
     noise = generators(done.seed, x0, "sampler")
     start = time.perf_counter()
-    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, noise, watch)
+    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, noise, callback_on_step_end=watch)
     restored = out.images.cpu()
     seconds = torch.tensor((time.perf_counter() - start) / len(x0), dtype=torch.float64)
     return [

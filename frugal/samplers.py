@@ -158,14 +158,16 @@ def in_two_phases(
 @dataclass(frozen=True)
 class Method:
     """A line of ``METHODS``: the sampler, its name and colour on the pages (Okabe & Ito's palette, which the
-    colour-blind can tell apart), the names of the settings that are its own arguments, and whether it
-    back-propagates through the network, down to its switch where it has one."""
+    colour-blind can tell apart), the names of the settings that are its own arguments, whether it
+    back-propagates through the network, down to its switch where it has one, and the steps that it takes where
+    none are asked for."""
 
     sample: Callable[..., Pair]
     label: str
     colour: str
     parameters: tuple[str, ...]
     gradient: bool
+    steps: int = 100
 
     def backprops(self, steps: int, switch: int | str | None) -> int:
         """How many of its network calls are back-propagated; half of them where "collapse" finds the switch."""

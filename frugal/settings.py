@@ -12,7 +12,7 @@ from .step_sizes import StepSizes
 class Settings:
     """What a sampler is told beside the measurement.
 
-    steps   t, the reverse steps, 1 to the prior's number of noise levels
+    steps   t, the reverse steps, 1 to the prior's number of noise levels; by default the method's own
     switch  k, how many of the hybrid's last steps are DMPS, 0 to t; "collapse" finds it picture by picture;
             by default half of the steps
     zeta    step of DPS, >= 0; by default the one tuned for the prior, the task and the switch
@@ -20,7 +20,7 @@ class Settings:
     seed    of the noise, where no generator is given
     """
 
-    steps: int = 100
+    steps: int | None = None
     switch: int | str | None = None
     zeta: float | None = None
     lam: float | None = None
@@ -32,8 +32,9 @@ class Settings:
         A setting that the method does not use is checked all the same, and left None where none was given.
         Raises Refusal for an unknown method and for values outside the ranges above.
         """
-        used = METHODS[checks.one_of("method", method, METHODS)].parameters
-        steps = checks.whole("steps, num_inference_steps", self.steps, 1, levels)
+        kind = METHODS[checks.one_of("method", method, METHODS)]
+        used, steps = kind.parameters, min(kind.steps, levels) if self.steps is None else self.steps
+        checks.whole("steps, num_inference_steps", steps, 1, levels)
         switch = self.switch
         if switch is not None and switch != "collapse":
             if isinstance(switch, str):

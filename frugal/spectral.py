@@ -4,7 +4,6 @@
 ``spectrum``   such variances by k (``pipeline.spectrum``); t + 1 tensors
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,43 +12,9 @@ from .measurement import Measurement
 from .rivals import none_back_propagated
 from .samplers import Callback, Denoise, Noise, Pair, keep
 from .schedule import Schedule, ddim, noise_in
+from .waves import Waves
 
 ITERATIONS = 8  # of conjugate gradients; with many more, what rounding does is no longer small
-OPPONENT = (
-    (1.0, 1.0, 1.0),
-    (1.0, 0.0, -1.0),
-    (1.0, -2.0, 1.0),
-)  # light, red against blue, green against both
-
-
-def cosines(n: int, like: torch.Tensor) -> torch.Tensor:
-    """The orthonormal cosine transform of n numbers (DCT-II), (n, n)."""
-    i = torch.arange(n, device=like.device, dtype=like.dtype)
-    D = (2 / n) ** 0.5 * torch.cos(math.pi * i[:, None] * (2 * i + 1) / (2 * n))
-    D[0] /= 2**0.5
-    return D
-
-
-def colours(channels: int, like: torch.Tensor) -> torch.Tensor:
-    """An orthonormal basis of light and two colours; for other than three channels each by itself."""
-    P = torch.tensor(OPPONENT).to(like) if channels == 3 else torch.eye(channels).to(like)
-    return P / P.norm(dim=1, keepdim=True)
-
-
-class Waves:
-    """Eq. 14d (page 14): W, orthonormal, whose columns are cosine waves of light and of colour."""
-
-    def __init__(self, like: torch.Tensor) -> None:
-        self.P = colours(like.shape[1], like)
-        self.rows, self.columns = (cosines(n, like) for n in like.shape[2:])
-
-    def Wt(self, x: torch.Tensor) -> torch.Tensor:
-        """W^T x, (B, C, H, W) both: colours first, then waves from coarse to fine."""
-        return torch.einsum("pc,bchw->bphw", self.P, self.rows @ x @ self.columns.T)
-
-    def W(self, c: torch.Tensor) -> torch.Tensor:
-        """W c."""
-        return torch.einsum("pc,bphw->bchw", self.P, self.rows.T @ c @ self.columns)
 
 
 def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor) -> torch.Tensor:
@@ -76,6 +41,22 @@ def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor)
 
 
 @torch.no_grad()
+def spectral_step(
+    denoise: Denoise,
+    schedule: Schedule,
+    k: int,
+    x_k: torch.Tensor,
+    z: torch.Tensor,
+    m: Measurement,
+    variances: torch.Tensor,
+    eta: float,
+) -> Pair:
+    """Eq. 14c with ``spectral_mean`` in the place of the mean. Returns (x_{k-1}, x0_hat)."""
+    x0_hat = denoise(x_k, k)
+    x0 = spectral_mean(x0_hat, m, variances.to(x_k.device))
+    return ddim(schedule, k, x0, noise_in(schedule, k, x_k, x0_hat), z, eta), x0_hat
+
+
 def spectral(
     denoise: Denoise,
     schedule: Schedule,
@@ -85,11 +66,9 @@ def spectral(
     eta: float = 1.0,
     callback: Callback = keep,
 ) -> Pair:
-    """Eq. 14c with ``spectral_mean`` in the place of the mean, at every step; t network calls, forward only."""
+    """``spectral_step`` at every step; t network calls, forward only."""
     x = noise()
     for k in schedule.steps:
-        z, x0_hat = noise(), denoise(x, k)
-        x0 = spectral_mean(x0_hat, m, spectrum[k].to(x.device))
-        x = ddim(schedule, k, x0, noise_in(schedule, k, x, x0_hat), z, eta)
+        x, x0_hat = spectral_step(denoise, schedule, k, x, noise(), m, spectrum[k], eta)
         x = callback(k, x, x0_hat)
     return x, none_back_propagated(x)

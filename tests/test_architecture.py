@@ -23,7 +23,7 @@ FLOORS = (
     {"checks", "compat", "timing"},
     {"devices", "files", "lpips_weights", "schedule", "measurement", "metrics", "step_sizes", "provenance"},
     {"operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
-    | {"rivals", "centred", "spectral", "methods"},
+    | {"waves", "rivals", "centred", "spectral", "methods"},
     {"pipeline", "results", "tables", "laboratory"},
     {"chains", "cost"},
     {"restore", "training", "show"},

@@ -10,8 +10,9 @@ from examples import gaussian, same, seeded
 from frugal import Measurement, guidance, operators, rivals
 from frugal.methods import METHODS, POSTER
 from frugal.schedule import Schedule, ddim, noise_in
-from frugal.spectral import Waves, spectral_mean
+from frugal.spectral import spectral_mean
 from frugal.step_sizes import RINGS, StepSizes, rings
+from frugal.waves import Waves
 
 SHAPE, N = (3, 8, 8), 192
 TASKS = ("denoise", "sr4", "inpaint-box", "deblur-motion", "colorize")

@@ -1,15 +1,18 @@
-"""Quality against passes through the network: every method, at the same few budgets, on the same faces.
+"""Quality against passes through the network: every method, at the same budgets, on the same pictures.
 
 A pass is a call of the network or a product with its Jacobian, so a step that back-propagates costs two. Every
-method has one setting for all tasks and budgets, its authors' where it is not the poster's; DPS, DMPS and the hybrid
-alone have step sizes tuned by task. All methods restore the first ``--limit`` faces, those of ``MANY`` the first
-``--many``. Under ``accelerate launch`` each process takes its share of the faces.
+method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
+the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. A few methods restore
+the first ``--many`` faces, all of them the first ``--limit``, in ``CONDITIONS``. Under ``torchrun`` each process
+takes its share of the pictures.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from accelerate import PartialState
@@ -19,25 +22,34 @@ from tqdm import tqdm
 from frugal import RestorationPipeline, checks, images, provenance, restore, results
 from frugal.devices import choose
 from frugal.methods import METHODS
+from frugal.metrics import quality
 from frugal.operators import TASKS
-from frugal.settings import Settings
 
 from . import record
+from .search import SETTINGS, Setting, restored
 from .tuning import SIGMA
 
-BUDGETS = (10, 20, 40)  # passes
-PASSES = {
-    "dps": 2.0,
-    "pigdm": 2.0,
-    "hybrid": 1.5,
-    "relay": 1.5,
-}  # a step, on average over a run; 1 in all others
-MANY = (
-    *((method, passes) for method in ("centred", "spectral") for passes in (10, 20, 40)),
-    ("relay", 40),
-)  # what more faces judge
+LONG = 200  # passes of DPS with its hundred steps
+MANY = (("spectral", 20), ("spectral", 40))
+CONDITIONS = (  # pictures, sigma, budgets in passes
+    ("faces", SIGMA, (20, 10, 40, 5, 80)),
+    ("faces", 0.05, (20, 10, 40)),
+    ("out_of_distribution", SIGMA, (20, 10, 40)),
+)
+DRAWN_TWICE = 20  # the budget at which every picture is drawn a second time, from the same measurement
 DEPENDS = provenance.SAMPLING
 OF_A_PRIOR = True
+
+
+class Run(NamedTuple):
+    """One method at one budget on the first ``count`` of some pictures."""
+
+    pictures: str
+    sigma: float
+    task: str
+    method: str
+    passes: int
+    count: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--images", type=Path, required=True, help="folder of faces that the tuning did not see")
     add("--limit", type=int, default=12, help="faces for every method (default %(default)s)")
-    add("--many", type=int, default=100, help="faces for the methods of MANY (default %(default)s)")
+    add("--many", type=int, default=200, help="faces for the methods of MANY (default %(default)s)")
     add("--tasks", nargs="+", default=["sr4", "sr16", "inpaint-box"], help="(default %(default)s)")
     add("--seed", type=int, default=0)
     add("--prior", default=record.SHIPPED, help="(default %(default)s)")
@@ -55,62 +67,91 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def settings(name: str) -> dict[str, object]:
     """What the numbers depend on beside the arguments."""
     sizes = RestorationPipeline.from_pretrained().step_sizes
-    return {"sigma": SIGMA, "module": record.digest(Path(__file__)), "step_sizes": asdict(sizes)}
+    return {"many": MANY, "conditions": CONDITIONS, "step_sizes": asdict(sizes), "chosen": chosen()}
+
+
+def chosen() -> dict[str, str]:
+    """{method: the name of its setting}, by ``search``."""
+    return record.content(record.FOLDER / "search.json").get("chosen", {})
+
+
+def setting(method: str, passes: int) -> Setting:
+    """The chosen one; at full length the library's own, whose step sizes were tuned there."""
+    if passes == LONG:
+        return Setting(method)
+    (found,) = (s for s in SETTINGS if (s.method, s.name) == (method, chosen()[method]))
+    return found
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """{"meta", "rows": those of ``restore.restore``, with "image", "passes" asked for, and "residual"}."""
+    """{"meta", "rows"}, see ``rows_of``."""
     for task in args.tasks:
         checks.one_of("tasks", task, TASKS)
     state = PartialState(cpu=choose(args.device).type == "cpu")
-    pipe = RestorationPipeline.from_pretrained(args.prior).to(choose(args.device))
-    pipe.set_progress_bar_config(disable=True)
-    named = {path.name: images.load(path, pipe.size) for path in images.find(args.images)}
+    pipe = RestorationPipeline.from_pretrained(args.prior).to(choose(args.device)).speed_up()
+    named = {
+        "faces": {path.name: images.load(path, pipe.size) for path in images.find(args.images)},
+        "out_of_distribution": images.named("out_of_distribution", pipe.size),
+    }
     meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
     own = results.part(args.out, state.process_index)
     before = [record.kept(file, meta, ["limit", "many"]) for file in (args.out, *results.parts(args.out))]
     done = {key(row): row for content in before for row in content.get("rows", [])}
-    for task, method, passes, faces in tqdm(list(runs(args)), disable=not state.is_main_process):
-        mine = list(named)[:faces][state.process_index :: state.num_processes]
-        todo = [name for name in mine if (task, method, passes, images.digest(named[name])) not in done]
-        for batch in (todo[i : i + args.batch] for i in range(0, len(todo), args.batch)):
-            some = {name: named[name] for name in batch}
-            done |= {key(row): row for row in rows_of(pipe, some, task, method, passes, args.seed)}
+    for run in tqdm(list(runs(args)), disable=not state.is_main_process):
+        mine = list(named[run.pictures].items())[: run.count][state.process_index :: state.num_processes]
+        todo = [(name, x) for name, x in mine if (*run[:5], images.digest(x)) not in done]
+        for some in (dict(todo[i : i + args.batch]) for i in range(0, len(todo), args.batch)):
+            done |= {key(row): row for row in rows_of(pipe, some, run, args.seed)}
             record.write(own, {"meta": meta, "rows": list(done.values())})
     state.wait_for_everyone()
     rows = {key(row): row for row in gather_object(list(done.values()))}
     return {"meta": meta, "rows": [rows[name] for name in sorted(rows)]}
 
 
-def key(row: dict) -> tuple[str, str, int, str]:
+def key(row: dict) -> tuple[str, float, str, str, int, str]:
     """What names a row; the picture by its digest, for another may have taken its file's name."""
-    return row["task"], row["method"], row["passes"], row["picture"]
+    return row["pictures"], row["sigma"], row["task"], row["method"], row["passes"], row["picture"]
 
 
-def runs(args: argparse.Namespace) -> Iterator[tuple[str, str, int, int]]:
-    """(task, method, passes, number of faces), the few methods on many faces first."""
-    for task in args.tasks:
-        yield from ((task, method, passes, args.many) for method, passes in MANY)
-    for passes in BUDGETS:
+def runs(args: argparse.Namespace) -> Iterator[Run]:
+    """The few methods on many faces first, then all of them, budget by budget."""
+    for method, passes in MANY:
         for task in args.tasks:
-            yield from ((task, method, passes, args.limit) for method in METHODS)
+            yield Run("faces", SIGMA, task, method, passes, args.many)
+    for pictures, sigma, budgets in CONDITIONS:
+        for task in args.tasks:
+            yield Run(pictures, sigma, task, "dps", LONG, args.limit)
+        for passes in budgets:
+            for task in args.tasks:
+                yield from (Run(pictures, sigma, task, method, passes, args.limit) for method in METHODS)
 
 
-def rows_of(
-    pipe: RestorationPipeline,
-    named: dict[str, torch.Tensor],
-    task: str,
-    method: str,
-    passes: int,
-    seed: int,
-) -> list[dict]:
-    """The rows of one method on faces {name: (C, H, W)}; "residual" is ||y - A x|| / (sigma sqrt(m)), 1 for the truth."""
-    steps = round(passes / PASSES.get(method, 1.0))
+def rows_of(pipe: RestorationPipeline, named: dict[str, torch.Tensor], run: Run, seed: int) -> list[dict]:
+    """The rows of a run on pictures {name: (C, H, W)}.
+
+    residual  ||y - A x|| / (sigma sqrt(m)), 1 for the truth
+    spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; at one budget, else None
+    """
     x0 = torch.stack(list(named.values()))
-    rows, x = restore.restore(pipe, x0, task, method, SIGMA, Settings(steps, seed=seed))
-    m = restore.measure(x0, task, SIGMA, seed)
-    residual = (m.y - m.A(x)).flatten(1).square().mean(1).sqrt() / SIGMA
+    own, noise = setting(run.method, run.passes), {"sigma": run.sigma, "seed": seed}
+    x, taken = restored(pipe, x0, run.task, own, run.passes, **noise)
+    m = restore.measure(x0, run.task, run.sigma, seed)
+    columns = quality(x, x0) | {
+        "picture": [images.digest(one) for one in x0],
+        "residual": ((m.y - m.A(x)).flatten(1).square().mean(1).sqrt() / run.sigma).tolist(),
+        "spread": [None] * len(x0),
+    }
+    if run.passes == DRAWN_TWICE:
+        again, _ = restored(pipe, x0, run.task, own, run.passes, **noise, draw=1)
+        columns["spread"] = ((x - again).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
+    asked = {name: value for name, value in run._asdict().items() if name != "count"}
     return [
-        {"image": name, **row, "passes": passes, "residual": float(r)}
-        for name, row, r in zip(named, rows, residual)
+        {"image": name, **asked, "setting": own.name, "taken": taken[i]}
+        | {column: plain(values[i]) for column, values in columns.items()}
+        for i, name in enumerate(named)
     ]
+
+
+def plain(value: object) -> object:
+    """A number with six significant digits, anything else as it is."""
+    return json.loads(f"{value:.6g}") if isinstance(value, float) else value

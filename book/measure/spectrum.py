@@ -13,12 +13,12 @@ from tqdm import tqdm
 from frugal import RestorationPipeline, files, images, step_sizes
 from frugal.devices import choose
 from frugal.schedule import Schedule
-from frugal.spectral import Waves
+from frugal.waves import Waves
 
 from . import record
 
 LEVELS, DRAWS = 20, 4  # noise levels, evenly over the schedule, and noises for each face
-DEPENDS = ("schedule", "spectral")
+DEPENDS = ("schedule", "waves")
 OF_A_PRIOR = True
 
 

@@ -1,0 +1,103 @@
+"""Pictures that are damaged already: the measurement is read from files, and nobody knows the sharp picture."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from . import images
+from .checks import Refusal
+from .measurement import LinearOperator, Measurement
+from .operators import TASKS, make
+
+
+def measured(path: Path, A: LinearOperator, sigma: float, crop: images.Crop = None) -> Measurement:
+    """The picture of a file as a measurement by A, without a sharp picture.
+
+    Its centred square is brought to the size that A makes, 16 x 16 for sr4 of 64 x 64; where A picks pixels, to
+    the size of its pictures, and the pixels that A hides are not looked at.
+    Raises Refusal as ``images.load`` does.
+    """
+    as_picture = len(A.measurement_shape) == 3
+    channels, height, _ = A.measurement_shape if as_picture else A.image_shape
+    x = images.load(path, height, crop, channels)[None]
+    return Measurement(x if as_picture else A(x), A, sigma)
+
+
+def residual(m: Measurement, x: torch.Tensor) -> list[float]:
+    """Eq. 8b (page 08): ||y - A x|| / (sigma sqrt(m)) of pictures x (B, C, H, W); 1 is what noise alone leaves.
+
+    Infinite where sigma = 0 and x does not explain y.
+    """
+    left = (m.y - m.A(x.to(m.y))).flatten(1)
+    return (left.square().mean(1).sqrt() / m.sigma).tolist()
+
+
+def mask_of(task: str, photo: Path, mask: Path | None) -> Image.Image | None:
+    """What a mask file shows, as a grey picture of the photo's size; for the task "inpaint" without one, the
+    photo's own opacity; else None.
+
+    Raises Refusal for a mask of another size than the photo, and where the photo is opaque.
+    """
+    if mask is not None:
+        picture, photographed = images.read(mask).convert("L"), images.read(photo)
+        if picture.size != photographed.size:
+            raise Refusal(
+                f"mask: {mask} has {picture.width} x {picture.height} pixels, and the photo "
+                f"{photographed.width} x {photographed.height}; give a mask of the photo's size"
+            )
+        return picture
+    if task not in TASKS or TASKS[task].takes != "mask" or TASKS[task].default is not None:
+        return None
+    opacity = images.opened(photo).getchannel("A")
+    if opacity.getextrema()[0] >= images.SEEN:
+        raise Refusal(
+            f"mask: {task} needs one; give a picture that is white where the photo is kept and black where it is "
+            "filled, or make that part of the photo transparent"
+        )
+    return opacity
+
+
+def operator(
+    task: str,
+    shape: tuple[int, ...],
+    mask: Image.Image | None = None,
+    kernel: Path | None = None,
+    crop: images.Crop = None,
+) -> LinearOperator:
+    """The operator of a task on pictures (C, H, W), with a mask of the photo's size, or a kernel from a file.
+
+    Raises Refusal as ``operators.make`` does.
+    """
+    given = {}
+    if mask is not None:
+        given["mask"] = seen(mask, shape[-1], crop)
+    if kernel is not None:
+        given["kernel"] = read_kernel(kernel)
+    return make(task, tuple(shape), **given)
+
+
+def seen(mask: Image.Image, size: int, crop: images.Crop) -> torch.Tensor:
+    """A grey picture, cut as ``images.load`` cuts, as a mask (size, size): True where it is seen.
+
+    Where it has to be resized, a pixel counts as seen only if all of it and of its neighbours is, since resizing
+    the photo mixes them.
+    """
+    grey = images.square(mask, Path("mask"), crop).point(lambda v: 255 * (v >= images.SEEN))
+    if grey.width == size:
+        return torch.from_numpy(np.array(grey)) > 0
+    share = torch.from_numpy(np.array(grey.resize((size, size), Image.Resampling.BOX)))
+    hidden = (share < 255).float()[None]
+    return torch.nn.functional.max_pool2d(hidden, 3, 1, 1)[0] == 0
+
+
+def read_kernel(path: Path) -> torch.Tensor:
+    """A blur kernel (h, w) from a grey picture, in pixels of the prior's picture; its entries sum to 1.
+
+    Raises Refusal for a picture that is black all over.
+    """
+    kernel = torch.from_numpy(np.array(images.read(path).convert("L"))).double()
+    if not kernel.any():
+        raise Refusal(f"kernel: {path} is black all over; give one that lets some light through")
+    return kernel / kernel.sum()

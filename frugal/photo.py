@@ -1,0 +1,193 @@
+"""From a photo file to restored files: sharp and degraded first, or damaged already; framed, restored, checked."""
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from . import align, checks, damaged, images, provenance
+from .checks import Refusal
+from .devices import describe
+from .measurement import Measurement
+from .methods import METHODS
+from .metrics import METRICS, quality
+from .pipeline import RestorationOutput, RestorationPipeline
+from .restore import generator
+from .settings import Settings
+
+UNEXPLAINED = 3.0  # sigma; the truth is at 1, a good restoration between a half and 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for every photo; ``task``, ``method``, ``sigma`` and ``settings`` as in ``restore.restore``.
+
+    degrade  the photo is sharp and the task degrades it; else it is what was measured, and nobody knows x_0
+    mask     a file, white where the photo is seen; kernel, a file, a blur in the prior's pixels
+    crop     side of the centred square that is cut out
+    align    cut out the face that ``align.frame`` finds instead, and put it back into the photo
+    samples  how many restorations are drawn
+    """
+
+    task: str
+    method: str
+    sigma: float = 0.01
+    settings: Settings = Settings()
+    degrade: bool = False
+    mask: Path | None = None
+    kernel: Path | None = None
+    crop: int | None = None
+    align: bool = False
+    samples: int = 1
+
+
+def restore_photo(
+    pipe: RestorationPipeline, photo: Path, out: Path, job: Job, again: bool = True
+) -> list[str]:
+    """Restore one photo into the PNG ``out`` and others beside it, see ``save``; returns what to say of it.
+
+    Unless ``again``, an ``out`` that was made from the same photo by the same job is left as it is.
+    Raises Refusal for what cannot be used, before anything is written.
+    """
+    checks.folder_of("out", out)
+    done = pipe.complete(job.settings, job.method, job.task)
+    mask = damaged.mask_of(job.task, photo, job.mask)
+    where = align.frame(photo, mask) if job.align else job.crop
+    A = damaged.operator(job.task, pipe.image_shape, mask, job.kernel, where)
+    x0 = None
+    if job.degrade:
+        x0 = images.load(photo, pipe.size, where, pipe.image_shape[0])[None]
+        name = images.digest(x0[0])
+        m = A.measure(x0, job.sigma, generator(done.seed, name, "measurement"))
+    else:
+        m = damaged.measured(photo, A, job.sigma, where)
+        name = images.digest(A.A_adjoint(m.y)[0])
+    about = identity(pipe, job, done, m, where)
+    if not again and images.about(out) == about:
+        return [f"{out}: is there already, from the same photo by the same settings"]
+    noise = [generator(done.seed + i, name, "sampler") for i in range(job.samples)]
+    start = time.perf_counter()
+    found = pipe(m, job.method, done.steps, done.switch, done.zeta, done.lam, noise, job.samples)
+    seconds = time.perf_counter() - start
+    return [
+        began(photo, pipe, job, m, where),
+        f"{out}: {made(found, job)}; {judged(found.images[:1].cpu(), m, x0)}; {seconds:.1f} s",
+        *save(found, photo, out, where, mask, about, job),
+    ]
+
+
+def identity(pipe: RestorationPipeline, job: Job, done: Settings, m: Measurement, where: images.Crop) -> str:
+    """All that decides the restored picture, as a text that is kept in its file."""
+    y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
+    asked = {"task": job.task, "method": job.method, "sigma": job.sigma, "samples": job.samples}
+    about = {
+        **asked,
+        **asdict(done),
+        "measurement": y,
+        "degraded": job.degrade,
+        "frame": where,
+        "fast": pipe.fast,
+    }
+    made_by = {
+        "prior": pipe.digest(),
+        "code": provenance.code_digest(),
+        "device": describe(pipe.device),
+        "torch": torch.__version__,
+    }
+    return json.dumps({**about, **made_by})
+
+
+def began(photo: Path, pipe: RestorationPipeline, job: Job, m: Measurement, where: images.Crop) -> str:
+    """What was done to the photo before it was restored."""
+    cut = f"cut out at {where}" if isinstance(where, tuple) else "centre-cropped"
+    if job.degrade:
+        return f"{photo}: {cut} and resized to {pipe.size} x {pipe.size}, degraded by {job.task} with sigma {job.sigma}"
+    side = m.A.measurement_shape[1] if len(m.A.measurement_shape) == 3 else pipe.size
+    share = m.y[0].numel() / math.prod(m.A.image_shape)
+    seen = f", {share:.0%} of it seen" if len(m.A.measurement_shape) == 1 else ""
+    return f"{photo}: {cut} and resized to {side} x {side}{seen}, taken as measured by {job.task} with sigma {job.sigma}"
+
+
+def made(found: RestorationOutput, job: Job) -> str:
+    """The method and what it cost."""
+    passes = found.nfe + found.backprops[0]
+    return f"{METHODS[job.method].label}, {found.nfe} steps, {passes} passes through the network"
+
+
+def judged(x: torch.Tensor, m: Measurement, x0: torch.Tensor | None) -> str:
+    """Quality where x0 is known; else how far the restoration explains the measurement."""
+    if x0 is not None:
+        scores = quality(x, x0)
+        known = {METRICS[name].heading: value for name, (value,) in scores.items() if value is not None}
+        return ", ".join(f"{heading} {value:.3f}" for heading, value in known.items())
+    (left,) = damaged.residual(m, x)
+    said = f"differs from the measurement by {left:.2f} sigma"
+    if left > UNEXPLAINED:
+        said += (
+            ", more than noise explains: a larger --sigma, or another mask, kernel or frame, may fit better"
+        )
+    return said
+
+
+def save(
+    found: RestorationOutput,
+    photo: Path,
+    out: Path,
+    where: images.Crop,
+    mask: Image.Image | None,
+    about: str,
+    job: Job,
+) -> list[str]:
+    """Write ``out``, the first sample, last, so that it stands for the others too.
+
+    Of several samples also NAME-2.png and so on, NAME-mean.png and NAME-spread.png, whose white is the largest
+    spread. With ``align``, ``out`` is the whole photo, and NAME-face.png the restored square.
+    """
+    beside = lambda what: out.with_name(f"{out.stem}-{what}.png")
+    said, (draws,) = [], found.samples
+    for i, x in enumerate(draws[1:], 2):
+        images.save(x, beside(i))
+    if len(draws) > 1:
+        spread = found.spread[0].mean(0, keepdim=True)
+        most = spread.max().item()
+        images.save(found.mean[0], beside("mean"))
+        images.save(2 * spread / max(most, 1e-9) - 1, beside("spread"))
+        said.append(
+            f"{beside(2)} and so on: {len(draws)} samples in all; {beside('mean')}: their mean; "
+            f"{beside('spread')}: their standard deviation, white for {most:.2f} in [-1, 1] units"
+        )
+    if isinstance(where, tuple):
+        images.save(draws[0], beside("face"))
+        said.append(f"{out}: the whole photo with the restored face in it; {beside('face')}: the face alone")
+        images.save(align.put_back(photo, draws[0].cpu(), where, mask), out, about)
+    else:
+        images.save(draws[0], out, about)
+    return said
+
+
+def restore_all(pipe: RestorationPipeline, photo: Path, out: Path, job: Job) -> int:
+    """Restore a photo, or every photo of a folder into the folder ``out``; prints what was done.
+
+    A photo of a folder that cannot be used is named and left out, and one that is restored already is left as
+    it is. Returns how many were left out.
+    """
+    if not photo.is_dir():
+        print("\n".join(restore_photo(pipe, photo, out, job)))
+        return 0
+    if out.exists() and not out.is_dir():
+        raise Refusal(f"out: {out} is not a folder; for a folder of photos give one")
+    paths, unusable = images.find(photo), 0
+    checks.folder_of("out", out / "x") if out.exists() else checks.folder_of("out", out)
+    out.mkdir(exist_ok=True)
+    for path in paths:
+        try:
+            print("\n".join(restore_photo(pipe, path, out / f"{path.stem}.png", job, again=False)))
+        except Refusal as refusal:
+            print(f"{path}: left out; {refusal}")
+            unusable += 1
+    return unusable
