@@ -6,6 +6,7 @@ y (B, *measurement_shape), and the pictures of a batch do not influence each oth
 
 import torch
 
+from .implicit import ImplicitOperator
 from .measurement import Measurement
 
 
@@ -53,10 +54,13 @@ def dmps_score(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Ten
     grad log p(y | x_k) ~ 1/sqrt(alpha_bar) V diag(s_i / (sigma^2 + s^2 s_i^2))
                           (U^T y - diag(s_i) V^T x_k / sqrt(alpha_bar)).
 
-    With sigma = 0, directions that A does not see (s_i = 0) get nothing. Returns (B, C, H, W).
+    With sigma = 0, directions that A does not see (s_i = 0) get nothing. Without singular values Eq. 5 itself, by
+    conjugate gradients. Returns (B, C, H, W).
     """
-    A, s_i = m.A, m.A.s(x_k)
     s2 = (1 - alpha_bar) / alpha_bar
+    if isinstance(m.A, ImplicitOperator):
+        return m.A.pull(m.y - m.A(x_k) / alpha_bar**0.5, m.sigma, s2) / alpha_bar**0.5
+    A, s_i = m.A, m.A.s(x_k)
     residual = A.Ut(m.y) - s_i * A.Vt(x_k) / alpha_bar**0.5
     gain = torch.where(s_i > 0, s_i / (m.sigma**2 + s2 * s_i**2), 0)
     return A.V(gain * residual) / alpha_bar**0.5
@@ -69,6 +73,8 @@ def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tenso
 
     Eq. 6 with the guess in the place of x_k / sqrt(alpha_bar), so that the prior counts once. Returns (B, C, H, W).
     """
+    if isinstance(m.A, ImplicitOperator):
+        return x0_hat + r2 * m.A.pull(m.y - m.A(x0_hat), m.sigma, r2)
     A, s_i = m.A, m.A.s(x0_hat)
     gain = torch.where(s_i > 0, r2 * s_i / (m.sigma**2 + r2 * s_i**2), 0)
     return x0_hat + A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat)))

@@ -1,5 +1,4 @@
-"""The operators of the book's tasks, each by its singular value decomposition, A = U diag(s) V^T. To add one: a
-function (name, image_shape, ...) -> LinearOperator, and its line in ``TASKS``."""
+"""The operators of the book's tasks, each by its singular value decomposition; to add one, see ``TASKS``."""
 
 import math
 from collections.abc import Callable
@@ -144,9 +143,7 @@ def deblurring(name: str, image_shape: Shape, kernel: torch.Tensor) -> LinearOpe
     C, H, W = image_shape
     kernel = array("kernel", kernel).double()
     if kernel.ndim != 2 or kernel.shape[0] > H or kernel.shape[1] > W:
-        raise Refusal(
-            f"kernel: shape {tuple(kernel.shape)} is not accepted; give (h, w) no larger than {H} x {W}"
-        )
+        raise Refusal(f"kernel: shape {tuple(kernel.shape)} does not fit; give (h, w) up to {H} x {W}")
     if not kernel.any():
         raise Refusal("kernel: every entry is zero; give one that lets some light through")
     padded = torch.zeros(H, W, dtype=torch.float64)
@@ -234,7 +231,7 @@ def motion_kernel(image_shape: Shape) -> torch.Tensor:
     return torch.eye(length, dtype=torch.float64) / length
 
 
-TASKS = {
+TASKS = {  # the name: a function (name, image_shape, ...) -> LinearOperator, and what it takes
     "denoise": Task(denoising),
     "colorize": Task(colorization),
     "sr4": Task(partial(super_resolution, factor=4)),

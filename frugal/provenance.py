@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 SAMPLING = (
     "schedule",
     "measurement",
+    "implicit",
     "operators",
     "guidance",
     "samplers",

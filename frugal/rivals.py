@@ -31,13 +31,12 @@ def pigdm_step(
 
     The Gaussian N(x0_hat, r^2 I) with r^2 = 1 - alpha_bar for p(x_0 | x_k), and the gradient through the guess.
     """
-    alpha_bar, A = schedule.alpha_bar[k], m.A
+    alpha_bar = schedule.alpha_bar[k]
     with torch.enable_grad():
         x_k = x_k.detach().requires_grad_()
         x0_hat = denoise(x_k, k)
-        s_i = A.s(x_k)
-        gain = torch.where(s_i > 0, s_i / (s_i**2 + m.sigma**2 / (1 - alpha_bar)), 0)
-        pull = A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat))).detach()
+        guess = x0_hat.detach()
+        pull = centred_mean(guess, m, 1 - alpha_bar) - guess
         (gradient,) = torch.autograd.grad((pull * x0_hat).sum(), x_k)
     x_k, x0_hat = x_k.detach(), x0_hat.detach()
     x_prime = ddim(schedule, k, x0_hat, noise_in(schedule, k, x_k, x0_hat), z, eta)

@@ -19,11 +19,11 @@ def folder_of_faces(folder, count):
     return folder
 
 
-def small_pipe():
-    """A small random network at 32 x 32."""
+def small_pipe(size=32):
+    """A small random network for pictures of 3 x size x size."""
     torch.manual_seed(0)
     blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
-    unet = UNet2DModel(32, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    unet = UNet2DModel(size, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
     pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -22,12 +22,12 @@ MODULES = {
 FLOORS = (
     {"checks", "compat", "timing"},
     {"devices", "files", "lpips_weights", "schedule", "measurement", "metrics", "step_sizes", "provenance"},
-    {"operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
-    | {"waves", "rivals", "centred", "spectral", "methods"},
+    {"implicit", "operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
+    | {"waves", "align", "damaged", "rivals", "centred", "spectral", "methods"},
     {"pipeline", "results", "tables", "laboratory"},
     {"chains", "cost"},
     {"restore", "training", "show"},
-    {"evaluate", "switches"},
+    {"evaluate", "switches", "photo"},
     {"cli"},
 )
 
@@ -104,7 +104,7 @@ def declared(*extras):
 
 def test_the_library_imports_what_it_declares_and_no_more():
     core = [path for module, path in MODULES.items() if room(module) not in ("show",)]
-    lazily = {"scikit-learn"}  # laboratory's fits say so in their docstrings
+    lazily = {"scikit-learn", "scikit-image"}  # for the laboratory's fits and for --align, which say so
     assert third_party(core) - lazily == declared() - {"torchvision"} | ({"torchvision"} & third_party(core))
 
 

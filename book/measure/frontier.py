@@ -2,9 +2,9 @@
 
 A pass is a call of the network or a product with its Jacobian, so a step that back-propagates costs two. Every
 method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
-the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. A few methods restore
-the first ``--many`` faces, all of them the first ``--limit``, in ``CONDITIONS``. Under ``torchrun`` each process
-takes its share of the pictures.
+the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. What stands in
+``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``. Under
+``torchrun`` each process takes its share of the pictures.
 """
 
 import argparse
@@ -30,11 +30,12 @@ from .search import SETTINGS, Setting, restored
 from .tuning import SIGMA
 
 LONG = 200  # passes of DPS with its hundred steps
-MANY = (("spectral", 20), ("spectral", 40))
+MANY = (("spectral", 20, 200), ("spectral", 10, 100), ("spectral", 40, 100))  # method, passes, faces
 CONDITIONS = (  # pictures, sigma, budgets in passes
-    ("faces", SIGMA, (20, 10, 40, 5, 80)),
-    ("faces", 0.05, (20, 10, 40)),
-    ("out_of_distribution", SIGMA, (20, 10, 40)),
+    ("faces", SIGMA, (20, 10, 40, 5)),
+    ("faces", 0.05, (20, 40)),
+    ("out_of_distribution", SIGMA, (20, 40)),
+    ("faces", SIGMA, (80,)),
 )
 DRAWN_TWICE = 20  # the budget at which every picture is drawn a second time, from the same measurement
 DEPENDS = provenance.SAMPLING
@@ -56,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add = parser.add_argument
     add("--images", type=Path, required=True, help="folder of faces that the tuning did not see")
-    add("--limit", type=int, default=12, help="faces for every method (default %(default)s)")
-    add("--many", type=int, default=200, help="faces for the methods of MANY (default %(default)s)")
+    add("--limit", type=int, default=8, help="pictures for every method (default %(default)s)")
     add("--tasks", nargs="+", default=["sr4", "sr16", "inpaint-box"], help="(default %(default)s)")
     add("--seed", type=int, default=0)
     add("--prior", default=record.SHIPPED, help="(default %(default)s)")
@@ -95,7 +95,7 @@ def measure(args: argparse.Namespace) -> dict:
     }
     meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
     own = results.part(args.out, state.process_index)
-    before = [record.kept(file, meta, ["limit", "many"]) for file in (args.out, *results.parts(args.out))]
+    before = [record.kept(file, meta, ["limit"]) for file in (args.out, *results.parts(args.out))]
     done = {key(row): row for content in before for row in content.get("rows", [])}
     for run in tqdm(list(runs(args)), disable=not state.is_main_process):
         mine = list(named[run.pictures].items())[: run.count][state.process_index :: state.num_processes]
@@ -115,9 +115,9 @@ def key(row: dict) -> tuple[str, float, str, str, int, str]:
 
 def runs(args: argparse.Namespace) -> Iterator[Run]:
     """The few methods on many faces first, then all of them, budget by budget."""
-    for method, passes in MANY:
+    for method, passes, faces in MANY:
         for task in args.tasks:
-            yield Run("faces", SIGMA, task, method, passes, args.many)
+            yield Run("faces", SIGMA, task, method, passes, faces)
     for pictures, sigma, budgets in CONDITIONS:
         for task in args.tasks:
             yield Run(pictures, sigma, task, "dps", LONG, args.limit)

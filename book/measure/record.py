@@ -9,7 +9,7 @@ nothing can make stale, and says why.
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 
 from frugal import RestorationPipeline, files, prior, provenance
 from frugal.devices import choose, describe
+from frugal.operators import TASKS
 
 from .behaviour import behaviour, differing
 
@@ -125,8 +126,11 @@ def kept(
     return {}
 
 
-def changes(then: dict, now: dict) -> list[str]:
-    """What of a stamp's ``code`` and ``behaviour`` is not as it is now: names of definitions, modules and runs."""
+def changes(then: dict, now: dict, tasks: Collection[str] = ()) -> list[str]:
+    """What of a stamp's ``code`` and ``behaviour`` is not as it is now: names of definitions, modules and runs.
+
+    Only the behaviour in ``tasks`` counts where these are named.
+    """
     code, in_use = then.get("code"), now["code"]
     if not isinstance(code, dict):
         return ["all"]
@@ -134,6 +138,7 @@ def changes(then: dict, now: dict) -> list[str]:
     differ = [name for name, digest in code.items() if in_use.get(name) != digest]
     differ += sorted(modules(in_use) - modules(code))
     before = then.get("behaviour") or {}
+    before = {run: numbers for run, numbers in before.items() if not tasks or run.split()[0] in tasks}
     return differ + (
         differing(before, now["behaviour"]) if before else ["behaviour"] * bool(now["behaviour"])
     )
@@ -159,7 +164,8 @@ def stale(name: str, module: ModuleType, folder: Path = FOLDER) -> list[str]:
     Compared are the digest of the prior that ships, the digest of the code, and the module's ``settings``.
     [] for a file that belongs, and for a record of history.
     """
-    meta, reasons = content(folder / f"{name}.json").get("meta", {}), []
+    there = content(folder / f"{name}.json")
+    meta, reasons = there.get("meta", {}), []
     missing = [key for key in STAMP if key not in meta]
     if not meta:
         reasons.append("is not there, or has no stamp")
@@ -168,13 +174,20 @@ def stale(name: str, module: ModuleType, folder: Path = FOLDER) -> list[str]:
     elif not hasattr(module, "HISTORY"):
         if module.OF_A_PRIOR and meta["prior_digest"] != shipped_digest():
             reasons.append("was measured with another prior than the one that ships")
-        if names := changes(meta, making(module.DEPENDS)):
+        if names := changes(meta, making(module.DEPENDS), tasks_of(there)):
             reasons.append(f"was measured with other code ({', '.join(names)})")
         in_use = json.loads(json.dumps(module.settings(name)))
         if differing := [key for key, value in in_use.items() if meta.get(key) != value]:
             reasons.append(f"was measured with other settings than those in use ({', '.join(differing)})")
     command = meta.get("command", f"python book/measure {name}")
     return [f"{name}.json {reason}; renew it: {command}" for reason in reasons]
+
+
+def tasks_of(content: dict) -> set[str]:
+    """The tasks in the rows of a measured file; none where not every row names its own."""
+    rows = content.get("rows") or [{}]
+    named = {row.get("task") for row in rows if isinstance(row, dict)}
+    return named if named <= set(TASKS) else set()
 
 
 @cache

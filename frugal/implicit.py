@@ -1,0 +1,131 @@
+"""Operators of which only two functions are known, A and its adjoint: conjugate gradients instead of an SVD."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .checks import Refusal
+from .measurement import TOLERANCE, LinearOperator, Transform
+
+ITERATIONS = 500  # of conjugate gradients, at most
+AGREE = 1e-4  # relative, of linearity and adjoint with numbers of 32 bits
+
+
+@dataclass(frozen=True)
+class ImplicitOperator(LinearOperator):
+    """A ``LinearOperator`` by functions ``forward`` and ``adjoint``, without singular vectors; see ``operator``.
+
+    largest  its largest singular value
+    """
+
+    forward: Transform
+    adjoint: Transform
+    largest: float
+
+    def A(self, x: torch.Tensor) -> torch.Tensor:
+        """A x: (B, C, H, W) -> (B, *measurement_shape)."""
+        return self.forward(x)
+
+    __call__ = A
+
+    def A_adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """A^T y: (B, *measurement_shape) -> (B, C, H, W)."""
+        return self.adjoint(y)
+
+    def A_pinv(self, y: torch.Tensor) -> torch.Tensor:
+        """A^+ y, with a ridge at ``measurement.TOLERANCE`` of the largest singular value in the place of a cut."""
+        return self.pull(y, TOLERANCE * self.largest, 1.0)
+
+    def pull(self, residual: torch.Tensor, sigma: float, r2: float) -> torch.Tensor:
+        """A^T (sigma^2 I + r2 A A^T)^{-1} residual, as in Eqs. 5 and 14a.
+
+        (B, *measurement_shape) -> (B, C, H, W).
+        """
+        K = lambda u: sigma**2 * u + r2 * self.A(self.A_adjoint(u))
+        return self.A_adjoint(conjugate_gradients(K, residual))
+
+
+def operator(
+    A: Transform,
+    A_adjoint: Transform,
+    image_shape: tuple[int, ...],
+    measurement_shape: tuple[int, ...],
+    name: str = "own",
+) -> ImplicitOperator:
+    """The operator of two functions on batches, A: (B, *image_shape) -> (B, *measurement_shape), and its adjoint.
+
+    They are tried once with random numbers of 32 bits. Methods that need singular vectors (ddrm, ddnm, daps)
+    refuse it.
+    Raises Refusal for shapes that do not fit, an A that is not linear or mixes the pictures of a batch, and an
+    A_adjoint that is not its adjoint.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x, z = torch.randn(2, 2, *image_shape, generator=generator)
+    y = torch.randn(2, *measurement_shape, generator=generator)
+    Ax, Az, Aty = (called(*given) for given in (("A", A, x), ("A", A, z), ("A_adjoint", A_adjoint, y)))
+    for function, found, expected in (("A", Ax, y), ("A_adjoint", Aty, x)):
+        if found.shape != expected.shape:
+            raise Refusal(
+                f"{function}: gives shape {tuple(found.shape)}; expected ({', '.join(map(str, ('B', *expected.shape[1:])))})"
+            )
+    far = lambda a, b, size: not (a - b).abs().max() <= AGREE * size.abs().max()
+    if far(A(2 * x - 3 * z), 2 * Ax - 3 * Az, Ax.abs() + Az.abs()):
+        raise Refusal("A: is not linear; A(a x + b z) must be a A(x) + b A(z)")
+    if far(torch.cat([A(x[:1]), A(x[1:])]), Ax, Ax):
+        raise Refusal("A: mixes the pictures of a batch; each must be measured by itself")
+    inner = lambda a, b: (a * b).flatten(1).sum(1)
+    if far(inner(Ax, y), inner(x, Aty), Ax.flatten(1).norm(dim=1) * y.flatten(1).norm(dim=1)):
+        raise Refusal("A_adjoint: is not the adjoint of A; <A x, y> must be <x, A_adjoint y> for all x and y")
+    for _ in range(20):  # the power method
+        x = A_adjoint(A(x))
+        x = x / x.flatten(1).norm(dim=1).clamp_min(1e-30).reshape(-1, *[1] * (x.ndim - 1))
+    largest = A(x).flatten(1).norm(dim=1).max().item()
+    return ImplicitOperator(
+        name,
+        tuple(image_shape),
+        tuple(measurement_shape),
+        torch.empty(0, dtype=torch.float64),
+        *[missing] * 4,
+        forward=A,
+        adjoint=A_adjoint,
+        largest=largest,
+    )
+
+
+def called(name: str, function: Transform, x: torch.Tensor) -> torch.Tensor:
+    """function(x), a tensor; Refusal where it raises or gives something else."""
+    if not callable(function):
+        raise Refusal(f"{name}: a {type(function).__name__} is not accepted; give a function of a batch")
+    try:
+        found = function(x)
+    except Exception as error:  # whatever the caller's function does
+        raise Refusal(f"{name}: fails on shape {tuple(x.shape)} ({error})") from error
+    if not isinstance(found, torch.Tensor):
+        raise Refusal(f"{name}: gives a {type(found).__name__}; it must give a tensor")
+    return found
+
+
+def missing(_: torch.Tensor) -> torch.Tensor:
+    """In the place of U, U^T, V and V^T."""
+    raise Refusal(
+        "method: needs the singular vectors of A, which an operator of two functions lacks; accepted are dps, dmps, "
+        "hybrid, centred, spectral, relay, pigdm, diffpir, reddiff and mpgd"
+    )
+
+
+def conjugate_gradients(K: Callable[[torch.Tensor], torch.Tensor], b: torch.Tensor) -> torch.Tensor:
+    """u with K u = b for a symmetric K without negative eigenvalues, picture by picture; shape of b."""
+    inner = lambda a, c: (a * c).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+    eps = torch.finfo(b.dtype).eps
+    u, residual, p = torch.zeros_like(b), b, b
+    now = first = inner(b, b)
+    for _ in range(ITERATIONS):
+        if (now <= eps**2 * first).all():
+            break
+        Kp = K(p)
+        step = now / inner(p, Kp).clamp_min(torch.finfo(b.dtype).tiny)
+        u, residual = u + step * p, residual - step * Kp
+        before, now = now, inner(residual, residual)
+        p = residual + now / before.clamp_min(torch.finfo(b.dtype).tiny) * p
+    return u
