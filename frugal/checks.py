@@ -1,6 +1,7 @@
 """What is refused, in one sentence that names the argument, what was wrong and what is accepted."""
 
 import math
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def one_of(name: str, value: object, accepted: Iterable[str]) -> str:
     """``value``; Refusal unless it is one of the ``accepted`` words."""
     names = list(accepted)
     if not isinstance(value, str) or value not in names:
-        raise Refusal(f"{name}: {value!r} is unknown; accepted are {', '.join(names)}")
+        raise Refusal(f"{name}: {reprlib.repr(value)} is unknown; accepted are {', '.join(names)}")
     return value
 
 
@@ -24,7 +25,7 @@ def whole(name: str, value: object, least: int = 1, most: float = math.inf) -> i
     """``value``; Refusal unless it is a whole number from ``least`` to ``most``."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
         upper = f"of at least {least}" if most == math.inf else f"from {least} to {most:.0f}"
-        raise Refusal(f"{name}: {value!r} is not accepted; give a whole number {upper}")
+        raise Refusal(f"{name}: {reprlib.repr(value)} is not accepted; give a whole number {upper}")
     return int(value)
 
 
@@ -33,7 +34,7 @@ def at_least_zero(name: str, value: object) -> float:
     kinds = int, float, np.integer, np.floating
     most = torch.finfo(torch.float32).max  # what is larger is no float32
     if not isinstance(value, kinds) or isinstance(value, bool) or not 0 <= value <= most:
-        raise Refusal(f"{name}: {value!r} is not accepted; give a finite number of at least 0")
+        raise Refusal(f"{name}: {reprlib.repr(value)} is not accepted; give a finite number of at least 0")
     return float(value)
 
 

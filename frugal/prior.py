@@ -45,6 +45,8 @@ def explained(name: str | Path) -> Iterator[None]:
     logging.disable_progress_bar()  # two small files need none
     try:
         yield
+    except Refusal:
+        raise
     except Exception as error:  # diffusers, safetensors and the hub raise a dozen unrelated kinds
         if isinstance(source, Path):
             reason = f"{source} holds no complete UNet2DModel and DDPMScheduler in diffusers' format with safetensors weights"

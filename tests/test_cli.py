@@ -127,7 +127,7 @@ def test_few_steps_need_no_switch(tmp_path, capsys):
     images.save(torch.zeros(3, 64, 64), photo)
     few = ["--task", "sr4", "--method", "dps", "--steps", "2", "--out", str(tmp_path / "out.png")]
     assert cli.main(["restore", str(photo), *few]) == 0
-    assert "2 steps, 2 of them back-propagated" in capsys.readouterr().out
+    assert "2 steps, 4 passes through the network" in capsys.readouterr().out
 
 
 def test_other_settings_do_not_mix(folder, tmp_path, capsys):

@@ -32,11 +32,47 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
     assert images.load(tmp_path / "a.png", size=4)[0, 0].tolist() == [1, 1, -1, -1]
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
-def test_more_than_8_bits_are_refused_and_not_cut_off(tmp_path, dtype):
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_numbers_whose_range_is_not_known_are_refused(tmp_path, dtype):
     Image.fromarray(np.full((8, 8), 1000, dtype)).save(tmp_path / "a.tiff")
-    with pytest.raises(Refusal, match="^image: .* more than 8 bits"):
+    with pytest.raises(Refusal, match="^image: .* whose range is not known"):
         images.load(tmp_path / "a.tiff")
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_16_bits_are_scaled_and_not_cut_off(tmp_path, kind):
+    Image.fromarray(np.array([[0, 32768], [65535, 257]], np.uint16)).save(tmp_path / f"a.{kind}")
+    found = images.to_uint8(images.load(tmp_path / f"a.{kind}", size=2))
+    assert found[..., 0].tolist() == [[0, 127], [255, 1]]
+
+
+def test_what_is_transparent_lies_on_white(tmp_path):
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    Image.new("RGBA", (4, 4), (255, 0, 0, 255)).save(tmp_path / "b.png")
+    assert images.load(tmp_path / "a.png", size=4).min() == 1
+    assert images.load(tmp_path / "b.png", size=4)[:, 0, 0].tolist() == [1, -1, -1]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "CMYK", "YCbCr"])
+def test_every_kind_of_picture_has_three_channels_or_one(tmp_path, mode):
+    file = tmp_path / ("a.jpg" if mode in ("CMYK", "YCbCr") else "a.png")
+    Image.new("RGB", (8, 8), (200, 200, 200)).convert(mode).save(file)
+    assert images.load(file, 4).shape == (3, 4, 4) and images.load(file, 4, channels=1).shape == (1, 4, 4)
+
+
+def test_a_frame_may_reach_beyond_the_picture(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = images.to_uint8(images.load(tmp_path / "a.png", 4, crop=(-1, 2, 4)))
+    expected = np.pad(pixels, ((0, 2), (1, 0), (0, 0)), "symmetric")[2:, :4]
+    assert np.array_equal(found, expected)
+
+
+def test_a_picture_tells_what_it_was_made_from(tmp_path):
+    images.save(torch.zeros(3, 4, 4), tmp_path / "a.png", about="made by hand")
+    images.save(torch.zeros(3, 4, 4), tmp_path / "b.png")
+    assert images.about(tmp_path / "a.png") == "made by hand"
+    assert images.about(tmp_path / "b.png") == images.about(tmp_path / "none.png") == ""
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (8, 8), (4, 8, 8)])

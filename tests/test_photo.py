@@ -1,0 +1,221 @@
+"""Photos that are damaged already, from file to file: masks, kernels, faces in a frame, samples, folders."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from frugal import RestorationPipeline, align, cli, damaged, images, operators
+from frugal.checks import Refusal
+
+FAST = ["--steps", "2", "--fast"]
+
+
+def restore(photo, out, *more):
+    return cli.main(["restore", str(photo), *FAST, "--out", str(out), *more])
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory):
+    """A shipped face as a file of the prior's size."""
+    file = tmp_path_factory.mktemp("face") / "face.png"
+    images.save(images.shipped("faces", limit=1)[0], file)
+    return file
+
+
+@pytest.fixture
+def mask(tmp_path):
+    """Hides columns 20 to 39."""
+    grey = np.full((64, 64), 255, np.uint8)
+    grey[:, 20:40] = 0
+    Image.fromarray(grey).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+@pytest.fixture(scope="module")
+def astronaut(tmp_path_factory):
+    """A public-domain portrait in which the face is small."""
+    file = tmp_path_factory.mktemp("photo") / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(file)
+    return file
+
+
+@pytest.mark.parametrize(
+    "task, shape",
+    [("sr4", (3, 16, 16)), ("colorize", (1, 64, 64)), ("deblur", (3, 64, 64)), ("denoise", (3, 64, 64))],
+)
+def test_a_photo_is_the_measurement_and_is_not_degraded(face, task, shape):
+    m = damaged.measured(face, operators.make(task), 0.01)
+    assert m.y.shape == (1, *shape)
+    expected = images.load(face, shape[1], channels=shape[0])
+    assert torch.equal(m.y[0], expected)
+
+
+def test_hidden_pixels_are_not_looked_at(face, mask, tmp_path):
+    spoilt = np.array(Image.open(face))
+    spoilt[:, 20:40] = 77
+    Image.fromarray(spoilt).save(tmp_path / "spoilt.png")
+    A = damaged.operator("inpaint", (3, 64, 64), damaged.mask_of("inpaint", face, mask))
+    assert A.measurement_shape == (3 * 64 * 44,)
+    files = (face, tmp_path / "spoilt.png")
+    one, other = (damaged.measured(file, A, 0.01).y for file in files)
+    assert torch.equal(one, other)
+
+
+def test_a_mask_that_is_resized_hides_all_that_it_touches(tmp_path):
+    grey = np.full((256, 256), 255, np.uint8)
+    grey[100, 101] = 0
+    seen = damaged.seen(Image.fromarray(grey), 64, None)
+    hidden = (~seen).nonzero()
+    assert hidden.min(0).values.tolist() == [24, 24] and hidden.max(0).values.tolist() == [26, 26]
+
+
+def test_a_transparent_part_is_a_mask(face, mask, tmp_path):
+    erased = Image.open(face).convert("RGBA")
+    erased.putalpha(Image.open(mask))
+    erased.save(tmp_path / "erased.png")
+    by_alpha = damaged.mask_of("inpaint", tmp_path / "erased.png", None)
+    by_file = damaged.mask_of("inpaint", face, mask)
+    assert np.array_equal(np.array(by_alpha), np.array(by_file))
+    assert damaged.mask_of("inpaint-box", face, None) is None
+
+
+def test_a_kernel_from_a_file_sums_to_one(tmp_path):
+    Image.fromarray(np.array([[0, 255, 0], [255, 255, 255]], np.uint8)).save(tmp_path / "k.png")
+    assert torch.allclose(
+        damaged.read_kernel(tmp_path / "k.png"), torch.tensor([[0, 1, 0], [1, 1, 1]]).double() / 4
+    )
+
+
+def test_the_residual_of_the_truth_is_one(face):
+    x0, A = images.load(face)[None], operators.make("sr4")
+    m = A.measure(x0.expand(50, -1, -1, -1), 0.1, torch.Generator().manual_seed(0))
+    assert np.mean(damaged.residual(m, x0)) == pytest.approx(1, abs=0.02)
+
+
+def test_a_damaged_photo_is_restored_and_no_quality_invented(face, mask, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    assert restore(face, out, "--task", "inpaint", "--mask", str(mask)) == 0
+    said = capsys.readouterr().out
+    assert "69% of it seen, taken as measured by inpaint" in said and "sigma" in said
+    assert "pSNR" not in said and "LPIPS" not in said
+    about = json.loads(images.about(out))
+    assert about["task"] == "inpaint" and about["degraded"] is False and about["steps"] == 2
+
+
+def test_degrading_is_asked_for_or_has_no_mask_of_ones_own(face, mask, tmp_path, capsys):
+    restore(face, tmp_path / "a.png", "--task", "sr4")
+    assert "degraded by sr4" in capsys.readouterr().out
+    restore(face, tmp_path / "b.png", "--task", "inpaint", "--mask", str(mask), "--degrade")
+    assert "degraded by inpaint" in capsys.readouterr().out
+    restore(face, tmp_path / "c.png", "--task", "sr4", "--measured")
+    assert "resized to 16 x 16, taken as measured" in capsys.readouterr().out
+
+
+def test_samples_their_mean_and_their_spread(face, tmp_path, capsys):
+    assert restore(face, tmp_path / "o.png", "--task", "sr4", "--samples", "3") == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"o.png", "o-2.png", "o-3.png", "o-mean.png", "o-spread.png"}
+    draws = torch.stack([images.load(tmp_path / name) for name in ("o.png", "o-2.png", "o-3.png")])
+    assert (draws.mean(0) - images.load(tmp_path / "o-mean.png")).abs().max() < 0.02
+    spread = Image.open(tmp_path / "o-spread.png")
+    assert spread.mode == "L" and spread.getextrema()[1] == 255
+    assert "3 samples in all" in capsys.readouterr().out
+    first = (tmp_path / "o.png").read_bytes()
+    pixels = lambda: np.array(Image.open(tmp_path / "o.png"))
+    before = pixels()
+    restore(face, tmp_path / "o.png", "--task", "sr4")
+    assert np.array_equal(before, pixels()) and first != (tmp_path / "o.png").read_bytes()  # about differs
+
+
+def test_samples_in_python():
+    pipe = RestorationPipeline.from_pretrained().speed_up()
+    pipe.set_progress_bar_config(disable=True)
+    m = operators.make("sr4").measure(
+        images.shipped("faces", limit=2), 0.01, torch.Generator().manual_seed(0)
+    )
+    noise = [torch.Generator().manual_seed(i) for i in range(6)]
+    out = pipe(m, num_inference_steps=2, num_samples=3, generator=noise)
+    assert out.images.shape == (6, 3, 64, 64) and out.samples.shape == (2, 3, 3, 64, 64)
+    assert torch.equal(out.samples[1, 0], out.images[3]) and len(out.backprops) == 6
+    assert torch.allclose(out.mean, out.samples.mean(1)) and torch.allclose(out.spread, out.samples.std(1))
+    alone = pipe(m[1:], num_inference_steps=2, generator=torch.Generator().manual_seed(3))
+    assert torch.allclose(alone.images[0], out.samples[1, 0], atol=0.05)
+    assert alone.spread.abs().max() == 0
+
+
+def test_a_face_is_found_and_put_back(astronaut, tmp_path, capsys):
+    left, top, side = align.frame(astronaut)
+    assert abs(left - 158) < 8 and abs(top - 40) < 8 and abs(side - 128) < 8
+    assert restore(astronaut, tmp_path / "o.png", "--task", "sr4", "--align") == 0
+    whole, photo = (np.array(Image.open(file), dtype=int) for file in (tmp_path / "o.png", astronaut))
+    changed = np.argwhere(np.abs(whole - photo).max(-1) > 2)
+    assert whole.shape == photo.shape and len(changed)
+    assert (changed.min(0) >= [top, left]).all() and (changed.max(0) < [top + side, left + side]).all()
+    assert Image.open(tmp_path / "o-face.png").size == (64, 64)
+    assert "the whole photo with the restored face" in capsys.readouterr().out
+
+
+def test_with_a_mask_only_what_it_hides_is_replaced(astronaut, tmp_path):
+    grey = np.full((512, 512), 255, np.uint8)
+    grey[100:112, 180:260] = 0
+    Image.fromarray(grey).save(tmp_path / "mask.png")
+    assert (
+        restore(
+            astronaut,
+            tmp_path / "o.png",
+            "--task",
+            "inpaint",
+            "--align",
+            "--mask",
+            str(tmp_path / "mask.png"),
+        )
+        == 0
+    )
+    whole, photo = (np.array(Image.open(file), dtype=int) for file in (tmp_path / "o.png", astronaut))
+    changed = np.argwhere(np.abs(whole - photo).max(-1) > 0)
+    assert changed.min(0).tolist() >= [98, 178] and changed.max(0).tolist() <= [113, 261]
+
+
+def test_no_face_and_no_detector_are_sentences(tmp_path, face, monkeypatch):
+    Image.new("RGB", (100, 80)).save(tmp_path / "black.png")
+    with pytest.raises(Refusal, match="^align: no upright face was found"):
+        align.frame(tmp_path / "black.png")
+    monkeypatch.setitem(__import__("sys").modules, "skimage.feature", None)
+    with pytest.raises(Refusal, match="^align: needs scikit-image"):
+        align.frame(face)
+
+
+def test_a_folder_is_restored_and_goes_on_where_it_was_stopped(face, tmp_path, capsys):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        (photos / name).write_bytes(face.read_bytes())
+    (photos / "bad.png").write_text("no picture")
+    assert restore(photos, out, "--task", "sr4") == 2
+    said = capsys.readouterr()
+    assert "bad.png: left out; image: " in said.out and "1 photos were left out" in said.err
+    assert {p.name for p in out.iterdir()} == {"a.png", "b.png"}
+    (out / "b.png").unlink()
+    restore(photos, out, "--task", "sr4")
+    said = capsys.readouterr().out
+    assert f"{out / 'a.png'}: is there already" in said and f"{out / 'b.png'}: spectral" in said
+    restore(photos, out, "--task", "sr4", "--sigma", "0.02")
+    assert "there already" not in capsys.readouterr().out
+
+
+def test_info_says_what_a_prior_is(capsys):
+    assert cli.main(["info", "faces64"]) == 0
+    said = capsys.readouterr().out
+    for part in (
+        "3 x 64 x 64",
+        "1000 noise levels",
+        "v_prediction",
+        "7,252,003",
+        "91f6de78ff9f9a6e",
+        "non-commercial",
+    ):
+        assert part in said

@@ -1,0 +1,29 @@
+"""The page of wrong inputs is true: each gets the sentence that stands beside it, and nothing is written."""
+
+import pytest
+from wrong_inputs import by_command, in_python, namespace, place, rows
+
+ROWS = rows()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return place(tmp_path_factory.mktemp("wrong") / "here")
+
+
+@pytest.fixture(scope="module")
+def names(folder):
+    return namespace(folder)
+
+
+def test_there_are_enough():
+    assert len(ROWS) >= 80 and len({given for given, _ in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("given, said", ROWS, ids=[given[:60] for given, _ in ROWS])
+def test_the_sentence_is_the_one_on_the_page(given, said, folder, names, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    found = by_command(given) if given.startswith("frugal ") else in_python(given, names)
+    assert found.replace(f"{folder}/", "") == said
+    assert sorted(folder.rglob("*")) == before
