@@ -75,7 +75,13 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
         help="picture of the photo's size, white where the photo is kept, black where it is filled",
     )
     add("--kernel", type=Path, help="picture of a blur, in pixels of the prior's picture")
-    add("--align", action="store_true", help="find the face, restore it, and put it back into the photo")
+    add(
+        "--align",
+        type=int,
+        nargs="*",
+        metavar="LEFT TOP SIDE",
+        help="find the face, or say where it is in pixels; restore it, and put it back into the photo",
+    )
     add("--samples", type=int, default=1, help="how many restorations are drawn (default %(default)s)")
     add("--out", type=Path, required=True, help="the restored picture, a PNG; of a folder, a folder")
 
@@ -151,7 +157,7 @@ def run_restore(args: argparse.Namespace) -> int:
         mask=args.mask,
         kernel=args.kernel,
         crop=args.crop,
-        align=args.align,
+        align=None if args.align is None else tuple(args.align),
         samples=args.samples,
     )
     unusable = restore_all(pipe, args.photo, args.out, job)

@@ -30,7 +30,8 @@ class Job:
     degrade  the photo is sharp and the task degrades it; else it is what was measured, and nobody knows x_0
     mask     a file, white where the photo is seen; kernel, a file, a blur in the prior's pixels
     crop     side of the centred square that is cut out
-    align    cut out the face that ``align.frame`` finds instead, and put it back into the photo
+    align    cut out a face instead, and put it back into the photo: () finds it by ``align.frame``, (left, top, side)
+             says where it is, in pixels
     samples  how many restorations are drawn
     """
 
@@ -42,7 +43,7 @@ class Job:
     mask: Path | None = None
     kernel: Path | None = None
     crop: int | None = None
-    align: bool = False
+    align: tuple[int, ...] | None = None
     samples: int = 1
 
 
@@ -57,7 +58,7 @@ def restore_photo(
     checks.folder_of("out", out)
     done = pipe.complete(job.settings, job.method, job.task)
     mask = damaged.mask_of(job.task, photo, job.mask)
-    where = align.frame(photo, mask) if job.align else job.crop
+    where = job.crop if job.align is None else framed(photo, mask, job.align)
     A = damaged.operator(job.task, pipe.image_shape, mask, job.kernel, where)
     x0 = None
     if job.degrade:
@@ -79,6 +80,20 @@ def restore_photo(
         f"{out}: {made(found, job)}; {judged(found.images[:1].cpu(), m, x0)}; {seconds:.1f} s",
         *save(found, photo, out, where, mask, about, job),
     ]
+
+
+def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tuple[int, int, int]:
+    """(left, top, side) of the face: the one that was ``asked`` for, or, of (), the one that is found."""
+    if not asked:
+        return align.frame(photo, mask)
+    if len(asked) != 3:
+        raise Refusal(f"align: {len(asked)} numbers are not accepted; give LEFT TOP SIDE in pixels, or none")
+    left, top, side = asked
+    width, height = images.read(photo).size
+    checks.whole("align: SIDE", side, 1, 2 * min(width, height))
+    checks.whole("align: LEFT", left, 1 - side, width - 1)
+    checks.whole("align: TOP", top, 1 - side, height - 1)
+    return left, top, side
 
 
 def identity(pipe: RestorationPipeline, job: Job, done: Settings, m: Measurement, where: images.Crop) -> str:

@@ -24,7 +24,7 @@ FLOORS = (
     {"devices", "files", "lpips_weights", "schedule", "measurement", "metrics", "step_sizes", "provenance"},
     {"implicit", "operators", "guidance", "collapse", "images", "prior", "samplers", "settings", "statistics"}
     | {"waves", "align", "damaged", "rivals", "centred", "spectral", "methods"},
-    {"pipeline", "results", "tables", "laboratory"},
+    {"pipeline", "results", "tables", "laboratory", "bridge"},
     {"chains", "cost"},
     {"restore", "training", "show"},
     {"evaluate", "switches", "photo"},
@@ -104,7 +104,7 @@ def declared(*extras):
 
 def test_the_library_imports_what_it_declares_and_no_more():
     core = [path for module, path in MODULES.items() if room(module) not in ("show",)]
-    lazily = {"scikit-learn", "scikit-image"}  # for the laboratory's fits and for --align, which say so
+    lazily = {"scikit-learn", "scikit-image", "deepinv"}  # for fits, --align and the bridge, which say so
     assert third_party(core) - lazily == declared() - {"torchvision"} | ({"torchvision"} & third_party(core))
 
 

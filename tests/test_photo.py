@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from skimage import data
 
 from frugal import RestorationPipeline, align, cli, damaged, images, operators
@@ -159,6 +159,23 @@ def test_a_face_is_found_and_put_back(astronaut, tmp_path, capsys):
     assert "the whole photo with the restored face" in capsys.readouterr().out
 
 
+def test_a_scratch_over_the_face_does_not_hide_it_from_the_detector(astronaut, tmp_path):
+    scratched, mask = Image.open(astronaut), Image.new("L", (512, 512), 255)
+    for picture, colour in ((scratched, (245, 240, 225)), (mask, 0)):
+        ImageDraw.Draw(picture).line([(178, 78), (205, 118), (268, 168)], fill=colour, width=9)
+    scratched.save(tmp_path / "scratched.png")
+    left, top, side = align.frame(tmp_path / "scratched.png", mask)
+    assert abs(left - 158) < 8 and abs(top - 40) < 12 and abs(side - 128) < 12
+
+
+def test_one_may_say_where_the_face_is(astronaut, tmp_path, capsys):
+    assert restore(astronaut, tmp_path / "o.png", "--task", "sr4", "--align", "158", "40", "128") == 0
+    assert "cut out at (158, 40, 128)" in capsys.readouterr().out
+    for wrong in (["1", "2"], ["0", "0", "0"], ["512", "0", "9"], ["0", "-9", "9"]):
+        assert restore(astronaut, tmp_path / "p.png", "--task", "sr4", "--align", *wrong) == 2
+        assert capsys.readouterr().err.startswith("frugal restore: align: ")
+
+
 def test_with_a_mask_only_what_it_hides_is_replaced(astronaut, tmp_path):
     grey = np.full((512, 512), 255, np.uint8)
     grey[100:112, 180:260] = 0
@@ -180,10 +197,14 @@ def test_with_a_mask_only_what_it_hides_is_replaced(astronaut, tmp_path):
     assert changed.min(0).tolist() >= [98, 178] and changed.max(0).tolist() <= [113, 261]
 
 
-def test_no_face_and_no_detector_are_sentences(tmp_path, face, monkeypatch):
+def test_no_face_and_no_detector_are_sentences(tmp_path, face, astronaut, monkeypatch):
     Image.new("RGB", (100, 80)).save(tmp_path / "black.png")
     with pytest.raises(Refusal, match="^align: no upright face was found"):
         align.frame(tmp_path / "black.png")
+    black = Image.new("L", (512, 512), 255)
+    black.paste(0, (0, 400, 100, 512))
+    with pytest.raises(Refusal, match="^align: no upright face that the mask touches"):
+        align.frame(astronaut, black)
     monkeypatch.setitem(__import__("sys").modules, "skimage.feature", None)
     with pytest.raises(Refusal, match="^align: needs scikit-image"):
         align.frame(face)

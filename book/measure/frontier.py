@@ -33,11 +33,10 @@ LONG = 200  # passes of DPS with its hundred steps
 MANY = (("spectral", 20, 200), ("spectral", 10, 100), ("spectral", 40, 100))  # method, passes, faces
 CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", SIGMA, (20, 10, 40, 5)),
-    ("faces", 0.05, (20, 40)),
-    ("out_of_distribution", SIGMA, (20, 40)),
-    ("faces", SIGMA, (80,)),
+    ("faces", 0.05, (20,)),
+    ("out_of_distribution", SIGMA, (20,)),
 )
-DRAWN_TWICE = 20  # the budget at which every picture is drawn a second time, from the same measurement
+DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
 DEPENDS = provenance.SAMPLING
 OF_A_PRIOR = True
 
@@ -130,7 +129,7 @@ def rows_of(pipe: RestorationPipeline, named: dict[str, torch.Tensor], run: Run,
     """The rows of a run on pictures {name: (C, H, W)}.
 
     residual  ||y - A x|| / (sigma sqrt(m)), 1 for the truth
-    spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; at one budget, else None
+    spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
     """
     x0 = torch.stack(list(named.values()))
     own, noise = setting(run.method, run.passes), {"sigma": run.sigma, "seed": seed}
@@ -141,7 +140,7 @@ def rows_of(pipe: RestorationPipeline, named: dict[str, torch.Tensor], run: Run,
         "residual": ((m.y - m.A(x)).flatten(1).square().mean(1).sqrt() / run.sigma).tolist(),
         "spread": [None] * len(x0),
     }
-    if run.passes == DRAWN_TWICE:
+    if (run.pictures, run.sigma, run.passes) == DRAWN_TWICE:
         again, _ = restored(pipe, x0, run.task, own, run.passes, **noise, draw=1)
         columns["spread"] = ((x - again).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
     asked = {name: value for name, value in run._asdict().items() if name != "count"}

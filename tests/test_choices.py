@@ -1,0 +1,35 @@
+"""The ranking to choose from: what the menus lead to, and what they do not."""
+
+import re
+
+import pytest
+import torch
+
+from frugal.checks import Refusal
+from frugal.show.choices import Line, choices, ranking
+
+MENUS = {"task": ["sr4", "box"], "passes": ["10", "20"]}
+
+
+def test_a_bar_is_as_long_as_its_number_and_a_picture_has_a_name():
+    lines = [Line("DPS", "#000000", [20.0], torch.zeros(3, 4, 4)), Line("a < b", "#ffffff", [22.5])]
+    text = ranking(["pSNR"], [".2f"], lines)
+    assert [int(w) for w in re.findall(r"width:(\d+)px", text)] == [4, 90]
+    assert "20.00" in text and "22.50" in text and "a &lt; b" in text
+    assert text.count("<img") == 1 and 'alt="restored by DPS"' in text
+
+
+def test_the_first_choice_is_shown_and_the_others_hidden():
+    panels = {("sr4", "10"): "<p>one</p>", ("box", "20"): "<p>two</p>"}
+    text = choices(MENUS, panels, "caption", "not measured").data
+    assert '<div data-at="sr4|10"><p>one</p>' in text and '<div data-at="box|20" hidden><p>two</p>' in text
+    assert text.count("<select") == 2 and "not measured" in text and "http" not in text
+
+
+@pytest.mark.parametrize(
+    "panels",
+    [{}, {("box", "10"): ""}, {("sr4", "10"): "", ("sr8", "10"): ""}, {("sr4",): "", ("sr4", "10"): ""}],
+)
+def test_panels_that_do_not_fit_are_refused(panels):
+    with pytest.raises(Refusal, match="^panels: do not fit"):
+        choices(MENUS, panels, "", "")
