@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import images
+from . import images, implicit
 from .checks import Refusal
+from .implicit import ImplicitOperator
 from .measurement import LinearOperator, Measurement
 from .operators import TASKS, make
 
@@ -16,9 +17,13 @@ def measured(path: Path, A: LinearOperator, sigma: float, crop: images.Crop = No
     """The picture of a file as a measurement by A, without a sharp picture.
 
     Its centred square is brought to the size that A makes, 16 x 16 for sr4 of 64 x 64; where A picks pixels, to
-    the size of its pictures, and the pixels that A hides are not looked at.
+    the size of its pictures, and the pixels that A hides are not looked at. Of a blur from ``operator`` the rim is
+    not looked at.
     Raises Refusal as ``images.load`` does.
     """
+    if isinstance(A, ImplicitOperator):
+        x = images.load(path, A.image_shape[1], crop, A.image_shape[0])[None]
+        return Measurement(inside(x, A.measurement_shape), A, sigma)
     as_picture = len(A.measurement_shape) == 3
     channels, height, _ = A.measurement_shape if as_picture else A.image_shape
     x = images.load(path, height, crop, channels)[None]
@@ -68,14 +73,33 @@ def operator(
 ) -> LinearOperator:
     """The operator of a task on pictures (C, H, W), with a mask of the photo's size, or a kernel from a file.
 
+    A blur with a kernel is seen only as far from the rim as the kernel reaches: the library's blur is circular,
+    and what a real one brings in over the rim is not known.
     Raises Refusal as ``operators.make`` does.
     """
-    given = {}
     if mask is not None:
-        given["mask"] = seen(mask, shape[-1], crop)
-    if kernel is not None:
-        given["kernel"] = read_kernel(kernel)
-    return make(task, tuple(shape), **given)
+        return make(task, tuple(shape), mask=seen(mask, shape[-1], crop))
+    if kernel is None:
+        return make(task, tuple(shape))
+    spread = read_kernel(kernel)
+    A, (C, H, W) = make(task, tuple(shape), kernel=spread), shape
+    h, w = (n // 2 for n in spread.shape)
+    if H <= 2 * h or W <= 2 * w:
+        raise Refusal(
+            f"kernel: {tuple(spread.shape)} is too large for pictures of {H} x {W}; nothing would be left"
+        )
+    small = (C, H - 2 * h, W - 2 * w)
+    around = lambda y: torch.nn.functional.pad(y, (w, w, h, h))
+    return implicit.operator(
+        lambda x: inside(A(x), small), lambda y: A.A_adjoint(around(y)), shape, small, task
+    )
+
+
+def inside(x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """The middle of pictures x (B, C, H, W), of ``shape`` (C, h, w)."""
+    (H, W), (_, h, w) = x.shape[2:], shape
+    top, left = (H - h) // 2, (W - w) // 2
+    return x[..., top : top + h, left : left + w]
 
 
 def seen(mask: Image.Image, size: int, crop: images.Crop) -> torch.Tensor:

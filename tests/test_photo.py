@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from scipy.ndimage import convolve1d
 from skimage import data
 
 from frugal import RestorationPipeline, align, cli, damaged, images, operators
@@ -88,6 +89,25 @@ def test_a_kernel_from_a_file_sums_to_one(tmp_path):
     assert torch.allclose(
         damaged.read_kernel(tmp_path / "k.png"), torch.tensor([[0, 1, 0], [1, 1, 1]]).double() / 4
     )
+
+
+def test_a_real_blur_is_explained_where_the_kernel_does_not_reach_over_the_rim(astronaut, tmp_path):
+    """The photo is blurred before the face is cut out, so its blur is not circular; a wrong kernel is noticed."""
+    blurred = convolve1d(data.astronaut().astype(float), np.ones(9) / 9, axis=1)
+    Image.fromarray(blurred.round().astype(np.uint8)).save(tmp_path / "shaken.png")
+    where = (200, 80, 64)  # of the prior's size, so that nothing is resized
+    x0 = images.load(astronaut, 64, where)[None]
+    left = {}
+    for name, size in (("right", (1, 9)), ("wrong", (9, 1)), ("even", (2, 4))):
+        Image.fromarray(np.full(size, 255, np.uint8)).save(tmp_path / "k.png")
+        A = damaged.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
+        h, w = size
+        assert A.measurement_shape == (3, 64 - 2 * (h // 2), 64 - 2 * (w // 2))
+        left[name] = damaged.residual(damaged.measured(tmp_path / "shaken.png", A, 0.004, where), x0)[0]
+    assert left["right"] < 1 and left["wrong"] > 10
+    Image.fromarray(np.full((1, 64), 255, np.uint8)).save(tmp_path / "k.png")
+    with pytest.raises(Refusal, match="^kernel: .* nothing would be left"):
+        damaged.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
 
 
 def test_the_residual_of_the_truth_is_one(face):
