@@ -12,7 +12,7 @@ from . import checks
 from .checks import Refusal
 from .files import whole
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 SHIPPED = Path(__file__).parent / "pictures"
 SHIPPED_SETS = ("faces", "out_of_distribution")
 LARGEST = 4096  # side of a picture that is worked on, in pixels
