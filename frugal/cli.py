@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -201,6 +202,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Refusal as error:
         print(f"frugal {args.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read what is printed has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print(f"frugal {args.command}: interrupted; the same command does what is left", file=sys.stderr)
         return 130

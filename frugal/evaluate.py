@@ -69,7 +69,7 @@ def evaluate(
     pictures = [(path.name, images.load(path, pipe.size, crop)) for path in images.find(folder)[:limit]]
     pictures = [(name, images.digest(x), x) for name, x in pictures]
     asked = {(digest, name) for name, digest, _ in pictures}
-    there = results.rows_so_far(out, meta)
+    before, there = results.parts(out), results.rows_so_far(out, meta)
     done = {key: row for key, row in there.items() if key[:2] in asked}
     if state.is_main_process and (dropped := len(there) - len(done)):
         print(f"{out}: {dropped} rows of pictures that are not asked for are dropped")
@@ -95,11 +95,13 @@ def evaluate(
     state.wait_for_everyone()
     rows = {results.key(row): row for row in gather_object(list(done.values()))}
     if state.is_main_process:
+        meanwhile = results.rows_so_far(out, meta)  # of another run into the same file
+        rows = {key: row for key, row in meanwhile.items() if key[:2] in asked} | rows
         more = {"images": folder.name, "limit": limit, "seconds_per_call": seconds_per_call(pipe)}
         content = {"meta": {**meta, **more, **provenance.versions()}, "rows": results.in_order(rows)}
         write_json(out, content)
-        for file in results.parts(out):
-            file.unlink()
+    for file in (*before, results.part(out, state.process_index)):
+        file.unlink(missing_ok=True)
     return out
 
 

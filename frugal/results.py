@@ -1,6 +1,7 @@
 """Results files: {"meta": {...}, "rows": [...]}, whose rows belong to a picture's content and to every setting."""
 
 import json
+import os
 from pathlib import Path
 
 from .checks import Refusal
@@ -22,8 +23,8 @@ def parts(out: Path) -> list[Path]:
 
 
 def part(out: Path, process: int) -> Path:
-    """The file in which one process keeps its rows."""
-    return out.with_name(f"{out.name}.{process}.rows")
+    """The file in which one process of this run keeps its rows; another run into the same file has its own."""
+    return out.with_name(f"{out.name}.{process}-{os.getpid()}.rows")
 
 
 def rows_so_far(out: Path, meta: dict) -> dict[tuple, dict]:

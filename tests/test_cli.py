@@ -1,6 +1,9 @@
 """The command: what it writes and says, resuming, and bad input in one sentence with exit code 2."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -228,3 +231,31 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(arguments, capsys)
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2 and len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_two_runs_into_one_file_lose_nothing(folder, tmp_path, monkeypatch):
+    """The second is begun and finished while the first is at work."""
+    out, restore, asked = tmp_path / "r.json", evaluate.restore, []
+
+    def interrupted(*given):
+        if not asked:
+            asked.append(True)
+            with monkeypatch.context() as other:
+                other.setattr("os.getpid", lambda: 1)
+                assert run(folder, out, "--methods", "dmps") == 0
+        return restore(*given)
+
+    monkeypatch.setattr(evaluate, "restore", interrupted)
+    assert run(folder, out, "--methods", "dps") == 0
+    assert set(numbers(out)) == {(f"{i}.png", m) for i in range(3) for m in ("dps", "dmps")}
+    assert not list(tmp_path.glob("*.rows"))
+
+
+def test_a_closed_pipe_ends_quietly():
+    """Nobody reads what is printed; there is no traceback."""
+    code = "import sys; from frugal.cli import main; sys.exit(main(['info', 'faces64']))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
