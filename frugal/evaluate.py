@@ -66,7 +66,10 @@ def evaluate(
         "device": describe(pipe.device),
         "code": provenance.code_digest(),
     }
-    pictures = [(path.name, images.load(path, pipe.size, crop)) for path in images.find(folder)[:limit]]
+    pictures = [
+        (path.name, images.load(path, pipe.size, crop, pipe.image_shape[0]))
+        for path in images.find(folder)[:limit]
+    ]
     pictures = [(name, images.digest(x), x) for name, x in pictures]
     asked = {(digest, name) for name, digest, _ in pictures}
     before, there = results.parts(out), results.rows_so_far(out, meta)

@@ -74,6 +74,8 @@ def load(path: Path, size: int = 64, crop: Crop = None, channels: int = 3) -> to
     Raises Refusal as ``opened`` does, and for a picture that is smaller than ``crop``.
     """
     checks.whole("size", size, 1, LARGEST)
+    if channels not in (1, 3):
+        raise Refusal(f"channels: {channels!r} is not accepted; files give pictures of 1 channel or of 3")
     picture = square(read(path), path, crop)
     if picture.width != size:
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)

@@ -139,7 +139,7 @@ def made(found: RestorationOutput, job: Job) -> str:
 def judged(x: torch.Tensor, m: Measurement, x0: torch.Tensor | None) -> str:
     """Quality where x0 is known; else how far the restoration explains the measurement."""
     if x0 is not None:
-        scores = quality(x, x0)
+        scores = quality(x.expand(-1, 3, -1, -1), x0.expand(-1, 3, -1, -1))  # LPIPS knows no grey pictures
         known = {METRICS[name].heading: value for name, (value,) in scores.items() if value is not None}
         return ", ".join(f"{heading} {value:.3f}" for heading, value in known.items())
     (left,) = damaged.residual(m, x)

@@ -62,7 +62,8 @@ def judged(
 ) -> tuple[list[dict], torch.Tensor]:
     """The rows and the restored pictures of ``restore``, from the chain of each picture."""
     restored = torch.stack([chain["x0"] for chain in chains])
-    scores = quality(restored, x0)
+    colours = lambda x: x.expand(-1, 3, -1, -1)  # LPIPS knows no grey pictures
+    scores = quality(colours(restored), colours(x0))
     rows = [
         {
             "picture": images.digest(x),

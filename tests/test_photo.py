@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image, ImageDraw
 from scipy.ndimage import convolve1d
 from skimage import data
@@ -260,3 +261,23 @@ def test_info_says_what_a_prior_is(capsys):
         "non-commercial",
     ):
         assert part in said
+
+
+def test_a_grey_prior_restores_and_is_judged(face, tmp_path, capsys):
+    """The command with a prior of one channel, from a folder."""
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    grey = {"in_channels": 1, "out_channels": 1, "block_out_channels": (8,), "norm_num_groups": 4}
+    unet = UNet2DModel(32, layers_per_block=1, **grey, **blocks)
+    RestorationPipeline(unet, DDPMScheduler()).save_pretrained(tmp_path / "grey")
+    own = ["--prior", str(tmp_path / "grey")]
+    assert restore(face, tmp_path / "o.png", "--task", "sr4", *own) == 0
+    assert Image.open(tmp_path / "o.png").mode == "L" and "pSNR" in capsys.readouterr().out
+    assert restore(face, tmp_path / "p.png", "--task", "sr4", "--measured", *own) == 0
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "a.png").write_bytes(face.read_bytes())
+    out = tmp_path / "r.json"
+    asked = ["--images", str(tmp_path / "faces"), "--task", "inpaint-box", "--steps", "2", "--out", str(out)]
+    assert cli.main(["evaluate", *asked, *own]) == 0
+    assert len(json.loads(out.read_text())["rows"]) == 3
+    assert cli.main(["info", str(tmp_path / "grey")]) == 0
+    assert "1 x 32 x 32" in capsys.readouterr().out
