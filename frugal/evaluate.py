@@ -103,6 +103,7 @@ def evaluate(
         more = {"images": folder.name, "limit": limit, "seconds_per_call": seconds_per_call(pipe)}
         content = {"meta": {**meta, **more, **provenance.versions()}, "rows": results.in_order(rows)}
         write_json(out, content)
+    state.wait_for_everyone()  # what the first process reads is removed after it was read
     for file in (*before, results.part(out, state.process_index)):
         file.unlink(missing_ok=True)
     return out
