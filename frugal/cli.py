@@ -181,7 +181,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def run_info(args: argparse.Namespace) -> int:
     """Say what a prior is."""
     pipe = RestorationPipeline.from_pretrained(args.prior)
-    for what, value in prior.facts(args.prior, pipe.unet, pipe.scheduler).items():
+    for what, value in prior.facts(args.prior, pipe).items():
         print(f"{what + ':':12}{value}")
     return 0
 

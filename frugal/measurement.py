@@ -46,7 +46,9 @@ class LinearOperator:
         """A x: (B, C, H, W) -> (B, *measurement_shape)."""
         return self.U(self.s(x) * self.Vt(x))
 
-    __call__ = A
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """A x, as ``A``."""
+        return self.A(x)
 
     def A_adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """A^T y: (B, *measurement_shape) -> (B, C, H, W)."""

@@ -16,9 +16,9 @@ from .devices import describe
 from .implicit import ImplicitOperator
 from .measurement import Measurement
 from .methods import METHODS
-from .metrics import METRICS, quality
+from .metrics import METRICS
 from .pipeline import RestorationOutput, RestorationPipeline
-from .restore import generator
+from .restore import generator, scored
 from .settings import Settings
 
 UNEXPLAINED = 5.0  # sigma; the truth is at 1, good restorations of a clean file lie between a half and 4
@@ -49,11 +49,12 @@ class Job:
 
 
 def restore_photo(
-    pipe: RestorationPipeline, photo: Path, out: Path, job: Job, again: bool = True
+    pipe: RestorationPipeline, photo: Path, out: Path, job: Job, made_by: dict[str, object] | None = None
 ) -> list[str]:
     """Restore one photo into the PNG ``out`` and others beside it, see ``save``; returns what to say of it.
 
-    Unless ``again``, an ``out`` that was made from the same photo by the same job is left as it is.
+    Of one of several photos, ``made_by`` is ``origin`` of them all, and an ``out`` that was made from the same photo
+    by the same job is left as it is.
     Raises Refusal for what cannot be used, before anything is written.
     """
     checks.folder_of("out", out)
@@ -69,12 +70,12 @@ def restore_photo(
     else:
         m = damaged.measured(photo, A, job.sigma, where)
         name = images.digest(A.A_adjoint(m.y)[0])
-    about = identity(pipe, job, done, m, where)
-    if not again and images.about(out) == about:
+    about = identity(job, done, m, where, made_by or origin(pipe))
+    if made_by and images.about(out) == about:
         return [f"{out}: is there already, from the same photo by the same settings"]
     noise = [generator(done.seed + i, name, "sampler") for i in range(job.samples)]
     start = time.perf_counter()
-    found = pipe(m, job.method, done.steps, done.switch, done.zeta, done.lam, noise, job.samples)
+    found = pipe(m, job.method, done.steps, done.switch, done.zeta, done.lam, noise, num_samples=job.samples)
     seconds = time.perf_counter() - start
     return [
         began(photo, pipe, job, m, where),
@@ -97,24 +98,22 @@ def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tup
     return left, top, side
 
 
-def identity(pipe: RestorationPipeline, job: Job, done: Settings, m: Measurement, where: images.Crop) -> str:
-    """All that decides the restored picture, as a text that is kept in its file."""
-    y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
-    asked = {"task": job.task, "method": job.method, "sigma": job.sigma, "samples": job.samples}
-    about = {
-        **asked,
-        **asdict(done),
-        "measurement": y,
-        "degraded": job.degrade,
-        "frame": where,
+def origin(pipe: RestorationPipeline) -> dict[str, object]:
+    """What all restorations of a pipeline are made by."""
+    return {
         "fast": pipe.fast,
-    }
-    made_by = {
         "prior": pipe.digest(),
         "code": provenance.code_digest(),
         "device": describe(pipe.device),
         "torch": torch.__version__,
     }
+
+
+def identity(job: Job, done: Settings, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
+    """All that decides the restored picture, as a text that is kept in its file."""
+    y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
+    asked = {"task": job.task, "method": job.method, "sigma": job.sigma, "samples": job.samples}
+    about = {**asked, **asdict(done), "measurement": y, "degraded": job.degrade, "frame": where}
     return json.dumps({**about, **made_by})
 
 
@@ -139,8 +138,9 @@ def made(found: RestorationOutput, job: Job) -> str:
 def judged(x: torch.Tensor, m: Measurement, x0: torch.Tensor | None) -> str:
     """Quality where x0 is known; else how far the restoration explains the measurement."""
     if x0 is not None:
-        scores = quality(x.expand(-1, 3, -1, -1), x0.expand(-1, 3, -1, -1))  # LPIPS knows no grey pictures
-        known = {METRICS[name].heading: value for name, (value,) in scores.items() if value is not None}
+        known = {
+            METRICS[name].heading: value for name, (value,) in scored(x, x0).items() if value is not None
+        }
         return ", ".join(f"{heading} {value:.3f}" for heading, value in known.items())
     (left,) = damaged.residual(m, x)
     said = f"differs from the measurement by {left:.2f} sigma"
@@ -198,12 +198,13 @@ def restore_all(pipe: RestorationPipeline, photo: Path, out: Path, job: Job) -> 
         return 0
     if out.exists() and not out.is_dir():
         raise Refusal(f"out: {out} is not a folder; for a folder of photos give one")
-    paths, unusable = images.find(photo), 0
-    checks.folder_of("out", out / "x") if out.exists() else checks.folder_of("out", out)
-    out.mkdir(exist_ok=True)
+    paths, made_by, unusable = images.find(photo), origin(pipe), 0
+    if not out.exists():
+        checks.folder_of("out", out)
+        out.mkdir()
     for path in paths:
         try:
-            print("\n".join(restore_photo(pipe, path, out / f"{path.stem}.png", job, again=False)))
+            print("\n".join(restore_photo(pipe, path, out / f"{path.stem}.png", job, made_by)))
         except Refusal as refusal:
             print(f"{path}: left out; {refusal}")
             unusable += 1

@@ -132,6 +132,16 @@ class RestorationPipeline(DiffusionPipeline):
         waves = (self.step_sizes.waves(s**2, shape) for s in schedule.s[1:])
         return torch.zeros(shape), *waves
 
+    def arguments(
+        self, method: str, settings: Settings, schedule: Schedule, shape: tuple[int, ...]
+    ) -> dict[str, Any]:
+        """A method's own arguments for pictures (C, H, W): of completed settings, and of what the prior leaves open."""
+        names = METHODS[method].parameters
+        given = {**vars(settings), "spread": self.spread(schedule)}
+        if "spectrum" in names:
+            given["spectrum"] = self.spectrum(schedule, shape)
+        return {name: given[name] for name in names}
+
     def complete(self, settings: Settings, method: str, task: str) -> Settings:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""
         return settings.complete(method, task, self.step_sizes, len(self.scheduler.alphas_cumprod))
@@ -145,8 +155,8 @@ class RestorationPipeline(DiffusionPipeline):
         zeta: float | None = None,
         lam: float | None = None,
         generator: Generators = None,
-        num_samples: int = 1,
         callback_on_step_end: Callable[..., dict | None] | None = None,
+        num_samples: int = 1,
     ) -> RestorationOutput:
         """Restore pictures from measurements y = A x_0 + sigma n.
 
@@ -154,9 +164,9 @@ class RestorationPipeline(DiffusionPipeline):
         method       a name in ``methods.METHODS``
         num_inference_steps, switch, zeta, lam  see ``Settings``; None is its default
         generator    a CPU ``torch.Generator``, or a list with one for each picture, B times ``num_samples``
-        num_samples  S, how often each measurement is restored, with noise of its own each time
         callback_on_step_end  (pipe, step index, timestep, {"latents": x, "x0_hat": guess}) -> dict,
                      as in diffusers; a returned "latents" replaces x
+        num_samples  S, how often each measurement is restored, with noise of its own each time
 
         Raises Refusal for arguments outside these ranges, before the first network call.
         """
@@ -182,12 +192,8 @@ class RestorationPipeline(DiffusionPipeline):
                 bar.update()
                 return x
 
-            sampler = METHODS[method]
-            given = {**vars(settings), "spread": self.spread(schedule)}
-            if "spectrum" in sampler.parameters:
-                given["spectrum"] = self.spectrum(schedule, m.A.image_shape)
-            own = {name: given[name] for name in sampler.parameters}
-            x, backprops = sampler.sample(
+            own = self.arguments(method, settings, schedule, m.A.image_shape)
+            x, backprops = METHODS[method].sample(
                 self.denoiser(schedule), schedule, m, noise, callback=callback, **own
             )
         samples, backprops = x.unflatten(0, (-1, count)), backprops.tolist()

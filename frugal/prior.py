@@ -111,10 +111,10 @@ def complete(unet: torch.nn.Module) -> None:
             raise Refusal(f"prior: {name} holds entries that are not finite numbers; all must be")
 
 
-def facts(name: str, unet: Any, scheduler: Any) -> dict[str, str]:
-    """What ``frugal info`` prints of a prior: {what: value}."""
-    source, config, schedule = locate(name), unet.config, scheduler.config
-    size = config.sample_size
+def facts(name: str, pipe: Any) -> dict[str, str]:
+    """What ``frugal info`` prints of a prior, loaded as a ``RestorationPipeline``: {what: value}."""
+    source, config, scheduler = locate(name), pipe.unet.config, pipe.scheduler
+    schedule, size = scheduler.config, config.sample_size
     readme = source / "README.md" if isinstance(source, Path) else Path("none")
     text = readme.read_text(errors="replace") if readme.is_file() else ""
     terms = re.search(r"^(?:\| Terms \| (.*) \||license: *(.*))$", text, re.M)
@@ -127,9 +127,9 @@ def facts(name: str, unet: Any, scheduler: Any) -> dict[str, str]:
         "clips": f"its guess to [-{schedule.clip_sample_range:g}, {schedule.clip_sample_range:g}]"
         if schedule.clip_sample
         else "nothing",
-        "parameters": f"{sum(p.numel() for p in unet.parameters()):,}",
-        "digest": digest(unet),
-        "tuned for": ", ".join(step_sizes(source, unet).tuned) or "no task; the rule of page 03 is used",
+        "parameters": f"{sum(p.numel() for p in pipe.unet.parameters()):,}",
+        "digest": pipe.digest(),
+        "tuned for": ", ".join(pipe.step_sizes.tuned) or "no task; the rule of page 03 is used",
         "terms": next(filter(None, terms.groups())) if terms else unknown,
     }
 

@@ -62,8 +62,7 @@ def judged(
 ) -> tuple[list[dict], torch.Tensor]:
     """The rows and the restored pictures of ``restore``, from the chain of each picture."""
     restored = torch.stack([chain["x0"] for chain in chains])
-    colours = lambda x: x.expand(-1, 3, -1, -1)  # LPIPS knows no grey pictures
-    scores = quality(colours(restored), colours(x0))
+    scores = scored(restored, x0)
     rows = [
         {
             "picture": images.digest(x),
@@ -80,6 +79,11 @@ def judged(
         for i, (x, chain) in enumerate(zip(x0, chains))
     ]
     return rows, restored
+
+
+def scored(restored: torch.Tensor, x0: torch.Tensor) -> dict[str, list[float] | list[None]]:
+    """``metrics.quality`` of pictures (B, C, H, W) with C = 1 or 3; LPIPS knows no grey ones."""
+    return quality(restored.expand(-1, 3, -1, -1), x0.expand(-1, 3, -1, -1))
 
 
 def guesses(
@@ -146,7 +150,7 @@ def computed(
 
     noise = generators(done.seed, x0, "sampler")
     start = time.perf_counter()
-    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, noise, callback_on_step_end=watch)
+    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, noise, watch)
     restored = out.images.cpu()
     seconds = torch.tensor((time.perf_counter() - start) / len(x0), dtype=torch.float64)
     return [

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import torch
 
+from .centred import by_mean
+from .implicit import conjugate_gradients
 from .measurement import Measurement
-from .rivals import none_back_propagated
 from .samplers import Callback, Denoise, Noise, Pair, keep
-from .schedule import Schedule, ddim, noise_in
+from .schedule import Schedule
 from .waves import Waves
 
 ITERATIONS = 8  # of conjugate gradients; with many more, what rounding does is no longer small
@@ -27,34 +28,9 @@ def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor)
     """
     guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
     spread = lambda x: waves.W(variances * waves.Wt(x))
-    inner = lambda a, b: (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
-    tiny = torch.finfo(torch.float64).tiny
-    residual = y - A.A(guess)
-    u, p, now = torch.zeros_like(residual), residual, inner(residual, residual)
-    for _ in range(ITERATIONS):
-        Kp = m.sigma**2 * p + A.A(spread(A.A_adjoint(p)))
-        step = now / inner(p, Kp).clamp_min(tiny)
-        u, residual = u + step * p, residual - step * Kp
-        before, now = now, inner(residual, residual)
-        p = residual + now / before.clamp_min(tiny) * p
+    K = lambda u: m.sigma**2 * u + A.A(spread(A.A_adjoint(u)))
+    u = conjugate_gradients(K, y - A.A(guess), ITERATIONS)
     return (guess + spread(A.A_adjoint(u))).to(x0_hat.dtype)
-
-
-@torch.no_grad()
-def spectral_step(
-    denoise: Denoise,
-    schedule: Schedule,
-    k: int,
-    x_k: torch.Tensor,
-    z: torch.Tensor,
-    m: Measurement,
-    variances: torch.Tensor,
-    eta: float,
-) -> Pair:
-    """Eq. 14c with ``spectral_mean`` in the place of the mean. Returns (x_{k-1}, x0_hat)."""
-    x0_hat = denoise(x_k, k)
-    x0 = spectral_mean(x0_hat, m, variances.to(x_k.device))
-    return ddim(schedule, k, x0, noise_in(schedule, k, x_k, x0_hat), z, eta), x0_hat
 
 
 def spectral(
@@ -66,9 +42,6 @@ def spectral(
     eta: float = 1.0,
     callback: Callback = keep,
 ) -> Pair:
-    """``spectral_step`` at every step; t network calls, forward only."""
-    x = noise()
-    for k in schedule.steps:
-        x, x0_hat = spectral_step(denoise, schedule, k, x, noise(), m, spectrum[k], eta)
-        x = callback(k, x, x0_hat)
-    return x, none_back_propagated(x)
+    """Eq. 14c with ``spectral_mean`` at every step; t network calls, forward only."""
+    mean = lambda k, x0_hat: spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
+    return by_mean(denoise, schedule, mean, noise, eta, callback)

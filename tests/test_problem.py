@@ -7,7 +7,8 @@ from examples import gaussian, low_rank, same, seeded, three
 
 from frugal import Measurement, RestorationPipeline, collapse, operators, samplers
 from frugal.checks import Refusal
-from frugal.laboratory import ExactDenoiser, Problem
+from frugal.laboratory import ExactDenoiser, GaussianMixture, Problem, draw, left_open
+from frugal.methods import METHODS
 from frugal.schedule import Schedule
 
 
@@ -43,6 +44,33 @@ def test_branches_are_the_samplers_own_hybrid():
         assert same(x.flatten(), theirs.flatten())
         if k == 0:
             assert same(curves[zeta], collapse.consecutive_psnr(guesses), 1e-5)
+
+
+def test_draws_are_the_methods_own_and_take_no_more_arguments_than_it_has():
+    problem = Problem.draw(low_rank(), operators.make("sr4", (3, 4, 4)), 0.1, 2, seeded())
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 6)
+    x = draw(problem, METHODS["dps"], schedule, {"zeta": 0.5, "lam": 1.0}, 3, seeded(1))
+    m = Measurement(problem.measurement.y.repeat_interleave(3, 0), problem.measurement.A, 0.1)
+    g = seeded(1)
+    noise = lambda: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
+    theirs, _ = samplers.dps(problem.denoiser(schedule), schedule, m, noise, 0.5)
+    assert x.shape == (2, 3, 48) and same(x.flatten(), theirs.flatten())
+
+
+def test_what_a_gaussian_priors_guess_leaves_open_is_its_posterior_variance():
+    """Of a prior N(0, v I) the guess leaves v s^2 / (v + s^2) open, along every wave."""
+    v = 0.5
+    prior = GaussianMixture(
+        torch.ones(1).double(), torch.zeros(1, 16).double(), v * torch.eye(16).double()[None]
+    )
+    schedule = Schedule.from_scheduler(DDPMScheduler(), 5)
+    x0, z = torch.randn(2, 20000, 1, 4, 4, generator=seeded(), dtype=torch.float64)
+    found = left_open(prior, schedule, v**0.5 * x0, z)
+    assert found["spread"][0] == 0 and len(found["spread"]) == 6
+    for k in schedule.steps:
+        expected = v * schedule.s[k] ** 2 / (v + schedule.s[k] ** 2)
+        assert found["spread"][k] == pytest.approx(expected, rel=0.02)
+        assert (found["spectrum"][k] / expected - 1).abs().max() < 0.05
 
 
 @pytest.mark.parametrize("prior", [three(48), low_rank()], ids=["full", "low rank"])

@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, images, provenance, restore, results
+from frugal import RestorationPipeline, checks, damaged, images, provenance, restore, results
 from frugal.devices import choose
 from frugal.methods import METHODS
 from frugal.metrics import quality
@@ -69,6 +70,7 @@ def settings(name: str) -> dict[str, object]:
     return {"many": MANY, "conditions": CONDITIONS, "step_sizes": asdict(sizes), "chosen": chosen()}
 
 
+@cache
 def chosen() -> dict[str, str]:
     """{method: the name of its setting}, by ``search``."""
     return record.content(record.FOLDER / "search.json").get("chosen", {})
@@ -137,7 +139,7 @@ def rows_of(pipe: RestorationPipeline, named: dict[str, torch.Tensor], run: Run,
     m = restore.measure(x0, run.task, run.sigma, seed)
     columns = quality(x, x0) | {
         "picture": [images.digest(one) for one in x0],
-        "residual": ((m.y - m.A(x)).flatten(1).square().mean(1).sqrt() / run.sigma).tolist(),
+        "residual": damaged.residual(m, x),
         "spread": [None] * len(x0),
     }
     if (run.pictures, run.sigma, run.passes) == DRAWN_TWICE:

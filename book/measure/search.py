@@ -20,6 +20,7 @@ from tqdm import tqdm
 from frugal import RestorationPipeline, checks, images, provenance, restore
 from frugal.centred import centred_step
 from frugal.devices import choose
+from frugal.guidance import centred_mean
 from frugal.measurement import Measurement
 from frugal.methods import METHODS
 from frugal.metrics import quality
@@ -28,7 +29,7 @@ from frugal.rivals import pigdm_step
 from frugal.samplers import Denoise, Noise, Pair, dps_step, in_two_phases, keep
 from frugal.schedule import Schedule
 from frugal.settings import Settings
-from frugal.spectral import spectral_step
+from frugal.spectral import spectral_mean
 
 from . import record
 from .tuning import SIGMA
@@ -183,11 +184,7 @@ def restored(
     m, kind = pipe.fitting(restore.measure(x0, task, sigma, seed)), METHODS[setting.method]
     schedule = spaced(pipe, setting.steps(passes), setting.spacing)
     done = pipe.complete(Settings(schedule.t), setting.method, task)
-    given = vars(done) | {
-        "spread": pipe.spread(schedule),
-        "spectrum": pipe.spectrum(schedule, m.A.image_shape),
-    }
-    own = {name: given[name] for name in kind.parameters} | setting.changes
+    own = pipe.arguments(setting.method, done, schedule, m.A.image_shape) | setting.changes
     own |= {name: own[name] * factor for name, factor in setting.factors.items()}
     generators = restore.generators(seed + draw, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
@@ -215,21 +212,25 @@ def first(
         "dps": lambda k, x, z, m: dps_step(denoise, schedule, k, x, z, m, zeta),
         "pigdm": lambda k, x, z, m: pigdm_step(denoise, schedule, k, x, z, m, 1.0),
     }[name]
-    late = {
-        "centred": lambda k, x, z, m: centred_step(denoise, schedule, k, x, z, m, own["spread"][k], 1.0),
-        "spectral": lambda k, x, z, m: spectral_step(denoise, schedule, k, x, z, m, own["spectrum"][k], 1.0),
+    mean_of = {
+        "centred": lambda k, x0_hat, m: centred_mean(x0_hat, m, own["spread"][k]),
+        "spectral": lambda k, x0_hat, m: spectral_mean(x0_hat, m, own["spectrum"][k].to(x0_hat.device)),
     }[setting.method]
+
+    def late(k: int, x: torch.Tensor, z: torch.Tensor, m: Measurement) -> Pair:
+        return centred_step(denoise, schedule, k, x, z, lambda k, x0_hat: mean_of(k, x0_hat, m), 1.0)
+
     switch = share if isinstance(share, str) else schedule.t - round(schedule.t * share)
     return in_two_phases(early, late, schedule, m, noise, switch, keep)
 
 
 def spaced(pipe: RestorationPipeline, steps: int, power: float) -> Schedule:
     """``Schedule.from_scheduler`` with the steps at T (i / t)^power; 1 is the library's own."""
-    T = len(pipe.scheduler.alphas_cumprod)
-    every = Schedule.from_scheduler(pipe.scheduler, T)
-    kept = [1 + round((T - 1) * (i / max(1, steps - 1)) ** power) for i in range(steps)]
     if power == 1 or steps == 1:
         return Schedule.from_scheduler(pipe.scheduler, steps)
+    T = len(pipe.scheduler.alphas_cumprod)
+    every = Schedule.from_scheduler(pipe.scheduler, T)
+    kept = [1 + round((T - 1) * (i / (steps - 1)) ** power) for i in range(steps)]
     alpha_bar = [1.0, *(every.alpha_bar[k] for k in kept)]
     alpha = [1.0, *(b / a for a, b in pairwise(alpha_bar))]
     return Schedule(

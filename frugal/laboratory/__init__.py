@@ -4,6 +4,7 @@
 """
 
 from .distances import denoising_errors, energy_distance, sliced_wasserstein
+from .draws import draw, left_open
 from .low_rank import LowRankMixture
 from .mixtures import GaussianMixture, Mixture, exact_score
 from .problem import ExactDenoiser, Problem
@@ -18,7 +19,9 @@ __all__ = [
     "Sweep",
     "best_of_other_half",
     "denoising_errors",
+    "draw",
     "energy_distance",
     "exact_score",
+    "left_open",
     "sliced_wasserstein",
 ]
