@@ -14,7 +14,7 @@ WANTED := pwd; cat pyproject.toml requirements.lock
 # Restorations that book and test have in common are computed once and kept here; FRESH=1 computes all of them.
 export FRUGAL_CHAINS := $(if $(FRESH),,$(CURDIR)/_build/chains)
 
-.PHONY: help book print notebooks bench measure test setup install clean
+.PHONY: help book print notebooks bench measure graphs test setup install clean
 
 help:
 	@echo "make book    run the notebooks that changed, build the book, and print the path of its first page"
@@ -23,6 +23,7 @@ help:
 	@echo "make notebooks  run every notebook and keep its outputs, as they are committed"
 	@echo "make measure NAME=fidelity ARGUMENTS='--faces 4'  renew one file of book/measured"
 	@echo "make bench   what restorations cost on this machine, as book/measured/bench.json (DEVICE=cuda on a GPU)"
+	@echo "make graphs  write the network anew as the playground's graphs, when another prior ships"
 	@echo "make test    unit tests, the committed notebooks run again and compared, checks of the book"
 	@echo "make setup   the environment alone; the commands above begin with it"
 	@echo "make clean   remove what was built and the caches; the environment stays"
@@ -44,6 +45,9 @@ bench: setup
 
 measure: setup
 	"$(PYTHON)" book/measure $(NAME) $(ARGUMENTS)
+
+graphs: setup
+	"$(PYTHON)" book/play/graphs.py
 
 # Style, then the committed notebooks, unit tests and checks of the book, in two processes; a file stays in one of them.
 test: setup

@@ -19,6 +19,7 @@ from pages import ROOT, SOURCE, chosen_parameters, execute, keep, notebooks
 
 from frugal import chains
 from frugal.checks import Refusal
+from play.assemble import assemble
 
 
 def render(builder: str, source: Path = SOURCE, target: Path = ROOT) -> Path:
@@ -53,6 +54,8 @@ def main() -> int:
         for path in notebooks():
             keep(SOURCE / "notebooks" / path.name, path)
         return 0
+    if missing := assemble(SOURCE / "book" / "_static" / "playground", ROOT / "_build" / "engine"):
+        print(f"build: the book has no playground: {missing}", file=sys.stderr)
     try:
         page = render("singlehtml" if args.print else "html")
     except subprocess.CalledProcessError:

@@ -1,7 +1,6 @@
 """The book's program: what it builds has no fault, and a fault is found."""
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from concurrent.futures import Future
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,18 +25,6 @@ def book(monkeypatch):
     """The module book/build.py."""
     monkeypatch.syspath_prepend(ROOT / "book")
     return loaded(ROOT / "book" / "build.py")
-
-
-@pytest.mark.parametrize("builder", ["html", "singlehtml"])
-def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(book, builder, tmp_path):
-    for name in ("book", "notebooks"):
-        shutil.copytree(ROOT / name, tmp_path / "source" / name)
-    for path in ROOT.glob("_*.yml"):
-        shutil.copy(path, tmp_path / "source")
-    (tmp_path / "source" / "notebooks" / "table1.json").touch()  # page 10 writes both and they are linked
-    Image.new("RGB", (8, 8)).save(tmp_path / "source" / "notebooks" / "hero.png")
-    page = book.render(builder, tmp_path / "source", tmp_path)
-    assert page.exists() and book.faults(page.parent) == []
 
 
 @pytest.fixture

@@ -1,0 +1,144 @@
+"""The playground: its formulas are Python's, its graphs are the shipped network, its page restores what Python does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from examples import seeded
+
+from frugal import RestorationPipeline, images, operators
+from frugal.methods import METHODS
+from frugal.pipeline import Schedule
+
+ROOT = Path(__file__).resolve().parent.parent
+TASKS = ("inpaint-box", "sr4", "sr16", "colorize", "deblur")
+SHOWN = ("dps", "dmps", "hybrid", "spectral")
+SIGMA, STEPS = 0.05, 10
+
+
+@pytest.fixture(scope="module")
+def play():
+    """The module book/play/assemble.py."""
+    sys.path.insert(0, str(ROOT / "book"))
+    from play import assemble
+
+    yield assemble
+    sys.path.remove(str(ROOT / "book"))
+
+
+class Formula(torch.nn.Module):
+    """A network that is a formula, the same in both languages."""
+
+    def forward(self, x, t):
+        class Output:
+            sample = 0.9 * torch.sin(3 * x) - 0.3 * x + t / 2000
+
+        return Output
+
+
+@pytest.fixture(scope="module")
+def node():
+    """Node, which comes with Playwright."""
+    driver = pytest.importorskip("playwright._impl._driver")
+    return driver.compute_driver_executable()[0]
+
+
+def own(method, steps=STEPS):
+    return {"switch": steps // 2 if method == "hybrid" else 0, "zeta": 3.0, "lam": 0.5}
+
+
+@pytest.fixture(scope="module")
+def both(play, node, tmp_path_factory):
+    """{(task, method): (what JavaScript gives, what Python gives)}."""
+    shipped = RestorationPipeline.from_pretrained()
+    pipe = RestorationPipeline(Formula(), shipped.scheduler)
+    schedule = Schedule.from_scheduler(pipe.scheduler, STEPS)
+    x0 = images.shipped("faces", limit=1).double()
+    noise = torch.randn(STEPS + 1, *x0.shape, generator=seeded(1), dtype=torch.float64)
+    written = play.schedules()
+    cases, python = [], {}
+    for task in TASKS:
+        A = operators.make(task)
+        m = A.measure(x0, SIGMA, seeded(2))
+        for method in SHOWN:
+            spectrum = shipped.spectrum(schedule, (3, 64, 64))
+            given = {**own(method), "spectrum": spectrum}
+            given = {name: given[name] for name in METHODS[method].parameters}
+            x, _ = METHODS[method].sample(pipe.denoiser(schedule), schedule, m, iter(noise).__next__, **given)
+            python[task, method] = {"x": x, "Ax": A(x0), "pinv": A.A_pinv(m.y), "adjoint": A.A_adjoint(m.y)}
+            case = {"task": task, "method": method, "y": m.y.flatten().tolist(), "sigma": SIGMA}
+            cases.append({**case, **own(method)})
+    path = tmp_path_factory.mktemp("formulas") / "cases.json"
+    seen = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()
+    shared = {"x0": x0.flatten().tolist(), "noise": noise.flatten(1).tolist(), "seen": seen}
+    shared |= {"schedule": written["schedules"][STEPS], "ring": written["ring"]}
+    path.write_text(json.dumps({"cases": cases, **shared}))
+    program = [node, str(ROOT / "tests" / "formulas.mjs"), str(path)]
+    answer = json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    return dict(zip(python, zip(answer["out"], python.values()))), answer["normals"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("what", ["Ax", "pinv", "adjoint"])
+def test_the_operators_are_pythons(both, task, what):
+    ours, theirs = both[0][task, "dmps"]
+    assert np.abs(np.array(ours[what]) - theirs[what].flatten().numpy()).max() < 1e-9
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("method", SHOWN)
+def test_a_method_is_pythons_from_the_same_noise(both, task, method):
+    """Eight steps of conjugate gradients make a rounding error up to a million times larger."""
+    ours, theirs = both[0][task, method]
+    expected = theirs["x"].flatten().numpy()
+    tolerance = 1e-3 if method == "spectral" else 1e-9
+    assert np.abs(np.array(ours["x"]) - expected).max() < tolerance * np.abs(expected).max()
+
+
+def test_the_noise_is_standard_normal(both):
+    assert abs(both[1]["mean"]) < 0.03 and abs(both[1]["variance"] - 1) < 0.04
+
+
+@pytest.fixture(scope="module")
+def network():
+    return RestorationPipeline.from_pretrained().unet.eval()
+
+
+def run_graph(play, name, **given):
+    """What a committed graph gives, with the weights of the shipped file."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = ROOT / "frugal" / "priors" / play.PRIOR / "unet" / play.WEIGHTS
+    options, content = onnxruntime.SessionOptions(), path.read_bytes()
+    options.add_external_initializers_from_files_in_memory([path.name], [content], [len(content)])
+    graph = (ROOT / "book" / "play" / f"{name}.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return [torch.from_numpy(v) for v in session.run(None, {k: v.numpy() for k, v in given.items()})]
+
+
+@pytest.mark.parametrize("timestep", [0, 10, 400, 999])
+def test_the_graphs_are_the_shipped_network_and_its_jacobian(play, network, timestep):
+    x, u = torch.randn(2, 1, 3, 64, 64, generator=seeded(timestep))
+    t, x = torch.tensor([float(timestep)]), x.requires_grad_()
+    v = network(x, t).sample
+    (back,) = torch.autograd.grad(v, x, u)
+    x, v = x.detach(), v.detach()
+    (forward,) = run_graph(play, "forward", x=x, t=t)
+    again, jacobian = run_graph(play, "vjp", x=x, t=t, u=u)
+    for ours, theirs in ((forward, v), (again, v), (jacobian, back)):
+        assert (ours - theirs).abs().max() < 1e-5
+
+
+def test_an_engine_of_another_content_is_refused_and_the_book_does_without(play, tmp_path, monkeypatch):
+    path = tmp_path / "cache" / Path(play.PACKAGE).name
+    path.parent.mkdir()
+    path.write_bytes(b"something else")
+    said = play.assemble(tmp_path / "site", path.parent)
+    assert "SHA-512" in said and not path.exists()
+    assert "missing" in (tmp_path / "site" / "about.js").read_text()
+    monkeypatch.setattr(play, "PACKAGE", "https://127.0.0.1:1/none.tgz")
+    assert "could not be fetched" in play.assemble(tmp_path / "site", tmp_path / "empty")
+    assert not list((tmp_path / "empty").iterdir())
