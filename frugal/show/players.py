@@ -28,6 +28,7 @@ object-fit:cover;image-rendering:pixelated;margin:0!important;padding:0!importan
 filter:none!important}
 .frugal-film img{object-position:0 calc(100%*var(--at)/var(--last))}
 .frugal-film span{display:block;text-align:center}
+.frugal-pair{touch-action:pan-y;cursor:ew-resize}
 .frugal-pair img+img{position:absolute;top:0;left:0;clip-path:inset(0 0 0 calc(1%*var(--at)))}
 .frugal-pair::after{content:"";position:absolute;inset:0 auto 0 calc(1%*var(--at) - 1px);width:2px;
 background:#fff;mix-blend-mode:difference}
@@ -38,7 +39,7 @@ font-variant-numeric:tabular-nums}
 .frugal-now{min-width:5em}
 .frugal-bar :focus-visible{outline:3px solid currentColor;outline-offset:2px}
 .frugal-player figcaption{color:inherit!important;text-align:left}
-@media(max-width:600px){.frugal-player img{width:max(96px,calc(var(--width)/2))}}
+@media(max-width:600px){.frugal-player img{width:min(var(--width),calc((100vw - 3rem)/var(--row) - 8px))}}
 @media print,(scripting:none){.frugal-bar :is(input,button){display:none}}
 </style>"""
 MOVE = "const f=this.closest('figure');f.style.setProperty('--at',this.value)"
@@ -46,9 +47,17 @@ SPEAK = (
     ";const now=JSON.parse(this.dataset.labels)[this.value];this.setAttribute('aria-valuetext',now)"
     ";f.querySelector('.frugal-now').textContent=now"
 )
-PLAY = (
-    "const r=this.nextElementSibling;r.value=0;r.oninput();clearInterval(this.clock)"
-    ";this.clock=setInterval(()=>{r.value++;r.oninput();if(r.value==r.max)clearInterval(this.clock)},250)"
+SHARE = ";this.setAttribute('aria-valuetext','boundary at '+this.value+' per cent of the width')"
+PLAY = (  # pressed again it pauses, and so does a hand on the slider
+    "const b=this,r=b.nextElementSibling,stop=()=>{clearInterval(b.clock);b.clock=0;b.textContent='Play'}"
+    ";if(b.clock)return stop();if(r.value==r.max){r.value=0;r.oninput()}"
+    "b.textContent='Pause';r.onpointerdown=r.onkeydown=stop"
+    ";b.clock=setInterval(()=>{r.value++;r.oninput();if(r.value==r.max)stop()},250)"
+)
+DRAG = (  # on a picture itself
+    "const p=event.target.closest('.frugal-pair'),r=this.closest('figure').querySelector('input')"
+    ";if(p&&event.buttons&1){const b=p.getBoundingClientRect()"
+    ";r.value=100*(event.clientX-b.left)/b.width;r.oninput()}"
 )
 
 
@@ -74,10 +83,11 @@ def before_after(
     ]
     bar = (
         f"<span>← {escape(left)}</span>"
-        + slider(100, 50, f"boundary: {left} on its left, {right} on its right", MOVE)
+        + slider(100, 50, f"boundary: {left} on its left, {right} on its right", MOVE + SHARE)
         + f"<span>{escape(right)} →</span>"
     )
-    return player(before.shape, {"--at": 50}, pairs, bar, caption)
+    drag = f' onpointerdown="{escape(DRAG)}" onpointermove="{escape(DRAG)}" ondragstart="return false"'
+    return player(before.shape, {"--at": 50}, pairs, bar, caption, drag)
 
 
 def replay(frames: Mapping[str, torch.Tensor], labels: Sequence[str], alt: str, caption: str) -> HTML:
@@ -139,15 +149,28 @@ def slider(last: int, value: int, label: str, script: str, more: str = "") -> st
 
 
 def player(
-    shape: Sequence[int], variables: Mapping[str, float], pictures: Sequence[str], bar: str, caption: str
+    shape: Sequence[int],
+    variables: Mapping[str, float],
+    pictures: Sequence[str],
+    bar: str,
+    caption: str,
+    attributes: str = "",
 ) -> HTML:
-    """The whole figure; pictures are enlarged by a whole number, to at most 192 pixels and four in a row."""
+    """The whole figure; pictures are enlarged by a whole number, to at most 192 pixels and four in a row.
+
+    ``attributes`` are those of the row of pictures.
+    """
     height, width = shape[-2:]
     room = min(192, 660 // min(4, len(pictures)) - 8)  # of the 660 pixels of a page's column
-    fixed = {"--width": f"{width * max(1, room // width)}px", "--ratio": width / height}
+    on_a_phone = 3 if len(pictures) % 3 == 0 else 2  # in a row
+    fixed = {
+        "--width": f"{width * max(1, room // width)}px",
+        "--ratio": width / height,
+        "--row": on_a_phone,
+    }
     style = ";".join(f"{name}:{value}" for name, value in {**fixed, **variables}.items())
     return HTML(
         f'{STYLE}<figure class="frugal-player" style="{style}">'
-        f'<div class="frugal-row">{"".join(pictures)}</div><div class="frugal-bar">{bar}</div>'
+        f'<div class="frugal-row"{attributes}>{"".join(pictures)}</div><div class="frugal-bar">{bar}</div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
