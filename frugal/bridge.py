@@ -37,7 +37,7 @@ class Physics(deepinv.physics.LinearPhysics):
         self.operator = A
 
     def prox_l2(self, z: Any, y: torch.Tensor, gamma: float, **kwargs: Any) -> torch.Tensor:
-        """argmin_x gamma / 2 ||A x - y||^2 + ||x - z||^2 / 2: Eq. 14a with r^2 / sigma^2 = gamma."""
+        """argmin_x gamma / 2 ||A x - y||^2 + ||x - z||^2 / 2: Eq. 14b with r^2 / sigma^2 = gamma."""
         z = z if isinstance(z, torch.Tensor) else torch.full_like(self.A_adjoint(y), float(z or 0))
         return guidance.centred_mean(z, Measurement(y, self.operator, 1.0), float(gamma))
 

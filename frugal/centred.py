@@ -27,7 +27,7 @@ def centred_step(
     mean: Mean,
     eta: float,
 ) -> Pair:
-    """Eq. 14c (page 14): the mean with the noise of x_k given the *guess*, not given that mean.
+    """Eq. 14d (page 14): the mean with the noise of x_k given the *guess*, not given that mean.
 
     Returns (x_{k-1}, x0_hat).
     """
@@ -55,7 +55,7 @@ def centred(
     eta: float = 1.0,
     callback: Callback = keep,
 ) -> Pair:
-    """Eq. 14c with ``centred_mean`` at every step; t network calls, forward only."""
+    """Eq. 14d with ``centred_mean`` at every step; t network calls, forward only."""
     mean = lambda k, x0_hat: centred_mean(x0_hat, m, spread[k])
     return by_mean(denoise, schedule, mean, noise, eta, callback)
 

@@ -29,7 +29,7 @@ class Watch:
 
 
 def consecutive_psnr(x0_hats: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Eq. 7a (page 06): c_k, the pSNR in dB between each guess and the one before it.
+    """Eq. 6a (page 06): c_k, the pSNR in dB between each guess and the one before it.
 
     x0_hats: the guesses at k = t, ..., 1, a sequence of (B, C, H, W) in [-1, 1].
     Returns (t - 1, B); entry i compares the guesses at k = t - i and k = t - i - 1.
@@ -38,7 +38,7 @@ def consecutive_psnr(x0_hats: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def switch_from_curve(curve: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor:
-    """k* of Eq. 7a (page 06): the steps that remain when the curve first reaches ``threshold``.
+    """k* of Eq. 6a (page 06): the steps that remain when the curve first reaches ``threshold``.
 
     curve: (t - 1, B) from ``consecutive_psnr``. Returns (B,) whole numbers; 0 where it never does.
     """

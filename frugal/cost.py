@@ -1,4 +1,4 @@
-"""What a restoration costs: Eq. 8c (page 07), with three prices that a few seconds of timing find."""
+"""What a restoration costs: Eq. 7b (page 07), with three prices that a few seconds of timing find."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Prices:
     call: float
 
     def seconds(self, pictures: int, calls: int, backprops: int, batch: int) -> float:
-        """Eq. 8c: of so many pictures in batches, with ``calls`` network calls each, some back-propagated."""
+        """Eq. 7b: of so many pictures in batches, with ``calls`` network calls each, some back-propagated."""
         times = calls * self.forward + backprops * self.product
         return pictures * times + math.ceil(pictures / batch) * calls * self.call
 

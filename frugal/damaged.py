@@ -31,7 +31,7 @@ def measured(path: Path, A: LinearOperator, sigma: float, crop: images.Crop = No
 
 
 def residual(m: Measurement, x: torch.Tensor) -> list[float]:
-    """Eq. 8b (page 08): ||y - A x|| / (sigma sqrt(m)) of pictures x (B, C, H, W); 1 is what noise alone leaves.
+    """Eq. 8a (page 08): ||y - A x|| / (sigma sqrt(m)) of pictures x (B, C, H, W); 1 is what noise alone leaves.
 
     Infinite where sigma = 0 and x does not explain y.
     """

@@ -117,7 +117,7 @@ def forecast(
     batch_size: int,
     shown: bool,
 ) -> tuple[dict[str, float], tqdm]:
-    """{method: seconds for a picture} by Eq. 8c, and a progress bar that counts them.
+    """{method: seconds for a picture} by Eq. 7b, and a progress bar that counts them.
 
     Where there is little to do the prices are not measured, and what is counted is passes.
     """

@@ -15,7 +15,7 @@ def residual_gradient(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradient of ||y - A x0_hat(x_k)|| in x_k, through the network that made x0_hat from x_k.
 
-    The direction of Eq. 3 and, zeta times, the step of Eq. 3a (page 03). Returns (gradient, norm) with
+    The direction of Eq. 3 and, zeta times, the step of Eq. 3g (page 03). Returns (gradient, norm) with
     shapes (B, C, H, W) and (B,).
     """
     norm = torch.linalg.vector_norm((m.y - m.A(x0_hat)).flatten(1), dim=1)
@@ -67,7 +67,7 @@ def dmps_score(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Ten
 
 
 def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tensor:
-    """Eq. 14a (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is taken to be N(x0_hat, r2 I), r2 > 0:
+    """Eq. 14b (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is taken to be N(x0_hat, r2 I), r2 > 0:
 
     x0_hat + V diag(r2 s_i / (sigma^2 + r2 s_i^2)) (U^T y - diag(s_i) V^T x0_hat).
 

@@ -36,7 +36,7 @@ class ImplicitOperator(LinearOperator):
         return self.pull(y, TOLERANCE * self.largest, 1.0)
 
     def pull(self, residual: torch.Tensor, sigma: float, r2: float) -> torch.Tensor:
-        """A^T (sigma^2 I + r2 A A^T)^{-1} residual, as in Eqs. 5 and 14a.
+        """A^T (sigma^2 I + r2 A A^T)^{-1} residual, as in Eqs. 5 and 14b.
 
         (B, *measurement_shape) -> (B, C, H, W).
         """

@@ -23,7 +23,7 @@ TOLERANCE = (
 
 @dataclass(frozen=True)
 class LinearOperator:
-    """Eq. 0f: A = U diag(s) V^T with orthonormal columns in U (m x r) and V (n x r).
+    """Eq. 1b: A = U diag(s) V^T with orthonormal columns in U (m x r) and V (n x r).
 
     ``U(c)``, ``Ut(y)``, ``V(c)`` and ``Vt(x)`` apply the factors and their transposes, on the device and in
     the dtype of what they are given. ``singular_values`` is (r,), float64. They depend on neither y nor k.
@@ -55,7 +55,7 @@ class LinearOperator:
         return self.V(self.s(y) * self.Ut(y))
 
     def A_pinv(self, y: torch.Tensor) -> torch.Tensor:
-        """Eq. 0g: A^+ y, the smallest x that explains y.
+        """Eq. 1c: A^+ y, the smallest x that explains y.
 
         Directions with s = 0 stay empty, and so do those with s below ``TOLERANCE`` times the largest: dividing
         by them would make noise of y, its rounding included, the largest part of the picture.
@@ -65,7 +65,7 @@ class LinearOperator:
         return self.V(torch.where(kept, self.Ut(y) / torch.where(kept, s, 1), 0))
 
     def measure(self, x0: torch.Tensor, sigma: float, generator: Generators = None) -> "Measurement":
-        """Eq. 0e: y = A x0 + sigma n with n ~ N(0, I); ``sigma`` is in the units of [-1, 1] pictures.
+        """Eq. 1a: y = A x0 + sigma n with n ~ N(0, I); ``sigma`` is in the units of [-1, 1] pictures.
 
         ``generator``: a CPU ``torch.Generator``, or a list with one for each picture.
         Raises Refusal for pictures of another shape, a sigma that is negative or not finite, or another generator.
@@ -87,7 +87,7 @@ class LinearOperator:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Eq. 0e: what a sampler restores from, y = A x_0 + sigma n.
+    """Eq. 1a: what a sampler restores from, y = A x_0 + sigma n.
 
     y      (B, *A.measurement_shape), floating-point numbers
     A      the ``LinearOperator``

@@ -75,7 +75,7 @@ def denoising(name: str, image_shape: Shape) -> LinearOperator:
 
 
 def colorization(name: str, image_shape: Shape) -> LinearOperator:
-    """Eq. 0h, y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
+    """Eq. 1d, y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
     C, H, W = image_shape
     return LinearOperator(
         name,
@@ -90,7 +90,7 @@ def colorization(name: str, image_shape: Shape) -> LinearOperator:
 
 
 def super_resolution(name: str, image_shape: Shape, factor: int) -> LinearOperator:
-    """Eq. 0h, y = means of f x f blocks: V^T sums each block over f (f^2 equal entries of norm 1), s = 1 / f."""
+    """Eq. 1d, y = means of f x f blocks: V^T sums each block over f (f^2 equal entries of norm 1), s = 1 / f."""
     C, H, W = image_shape
     if H % factor or W % factor:
         raise Refusal(f"image_shape: {H} x {W} cannot be cut into {factor} x {factor} blocks for {name}")
@@ -109,7 +109,7 @@ def super_resolution(name: str, image_shape: Shape, factor: int) -> LinearOperat
 
 
 def inpainting(name: str, image_shape: Shape, mask: torch.Tensor) -> LinearOperator:
-    """Eq. 0h, y = the pixels that the mask shows, as a vector: V^T picks them, U = I, s = 1."""
+    """Eq. 1d, y = the pixels that the mask shows, as a vector: V^T picks them, U = I, s = 1."""
     mask = array("mask", mask)
     if (
         mask.ndim not in (2, 3)
@@ -134,7 +134,7 @@ def inpainting(name: str, image_shape: Shape, mask: torch.Tensor) -> LinearOpera
 
 
 def deblurring(name: str, image_shape: Shape, kernel: torch.Tensor) -> LinearOperator:
-    """Eqs. 0i and 0j: y = circular convolution of every channel with the kernel.
+    """Eqs. 1e and 1g: y = circular convolution of every channel with the kernel.
 
     V is the Hartley basis h_w = (cos + sin)(2 pi w . p) / sqrt(HW): real, orthonormal, symmetric. With k^ the
     kernel's Fourier transform, A h_w = |k^(w)| times the wave h_w shifted by the phase of k^(w). So s = |k^|

@@ -42,7 +42,7 @@ def dps_step(
     m: Measurement,
     zeta: float | torch.Tensor,
 ) -> Pair:
-    """Eq. 3a (page 03; Algorithm 1 of Chung et al. 2023). Returns (x_{k-1}, x0_hat).
+    """Eq. 3g (page 03; Algorithm 1 of Chung et al. 2023). Returns (x_{k-1}, x0_hat).
 
     x_{k-1} = x' - zeta grad ||y - A x0_hat(x_k)||, with x' of Eq. 0b.
     """
@@ -65,7 +65,7 @@ def dmps_step(
     m: Measurement,
     lam: float | torch.Tensor,
 ) -> Pair:
-    """Eq. 6a (page 04; Meng & Kabashima 2022). Returns (x_{k-1}, x0_hat).
+    """Eq. 4h (page 04; Meng & Kabashima 2022). Returns (x_{k-1}, x0_hat).
 
     x_{k-1} = x' + lam beta_k / sqrt(alpha_k) times Eq. 6, with x' of Eq. 0b. lam = 1 is Eq. 2 pushed
     through the mean of the reverse step. Where the guess is x_k / sqrt(alpha_bar), the residual shrinks
@@ -85,7 +85,7 @@ def dps(
     zeta: float,
     callback: Callback = keep,
 ) -> Pair:
-    """Diffusion posterior sampling: Eq. 3a at every step (page 03); t network calls, each back-propagated."""
+    """Diffusion posterior sampling: Eq. 3g at every step (page 03); t network calls, each back-propagated."""
     x = noise()
     for k in schedule.steps:
         x, x0_hat = dps_step(denoise, schedule, k, x, noise(), m, zeta)
@@ -101,7 +101,7 @@ def dmps(
     lam: float,
     callback: Callback = keep,
 ) -> Pair:
-    """Diffusion model based posterior sampling: Eq. 6a at every step (page 04); t network calls, forward only."""
+    """Diffusion model based posterior sampling: Eq. 4h at every step (page 04); t network calls, forward only."""
     x = noise()
     for k in schedule.steps:
         x, x0_hat = dmps_step(denoise, schedule, k, x, noise(), m, lam)
@@ -119,7 +119,7 @@ def hybrid(
     switch: int | str,
     callback: Callback = keep,
 ) -> Pair:
-    """The poster's idea (page 07): DPS, Eq. 3a, while k > switch, then DMPS, Eq. 6a, for ``switch`` steps.
+    """The poster's idea (page 07): DPS, Eq. 3g, while k > switch, then DMPS, Eq. 4h, for ``switch`` steps.
 
     switch  0 (DPS) to t (DMPS), or "collapse": each picture turns to DMPS as soon as the pSNR
             between its consecutive guesses reaches 20 dB (``collapse.Watch``)

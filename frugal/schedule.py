@@ -78,7 +78,7 @@ class Schedule:
 def predicted_x0(
     output: torch.Tensor, x_k: torch.Tensor, alpha_bar: float, prediction_type: str
 ) -> torch.Tensor:
-    """Eqs. 2a, 2d and a2 (page 02): E[x_0 | x_k] from the network's output, for the three usual targets.
+    """Eqs. 2q, 2r and a2 (page 02): E[x_0 | x_k] from the network's output, for the three usual targets.
 
     ``epsilon``: the noise (Ho et al. 2020); ``sample``: x_0 itself; ``v_prediction``:
     v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022). Shapes (B, C, H, W).

@@ -19,7 +19,7 @@ ITERATIONS = 8  # of conjugate gradients; with many more, what rounding does is 
 
 
 def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor) -> torch.Tensor:
-    """Eq. 14e (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
+    """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
 
     x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat).
 
@@ -42,6 +42,6 @@ def spectral(
     eta: float = 1.0,
     callback: Callback = keep,
 ) -> Pair:
-    """Eq. 14c with ``spectral_mean`` at every step; t network calls, forward only."""
+    """Eq. 14d with ``spectral_mean`` at every step; t network calls, forward only."""
     mean = lambda k, x0_hat: spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
     return by_mean(denoise, schedule, mean, noise, eta, callback)

@@ -31,7 +31,7 @@ class StepSizes:
     spectrum: dict[float, list[list[float]]] = field(default_factory=dict)
 
     def spread(self, s2: float) -> float:
-        """Eq. 14b (page 14): r^2, the variance that the guess leaves open.
+        """Eq. 14c (page 14): r^2, the variance that the guess leaves open.
 
         ``s2`` > 0 is the noise variance of x_k / sqrt(alpha_bar).
         The measured error, between and beyond the levels that were measured a line in the logarithms, and never
@@ -42,7 +42,7 @@ class StepSizes:
         return float(between(self.errors, s2))
 
     def waves(self, s2: float, shape: tuple[int, ...]) -> torch.Tensor:
-        """Eq. 14d (page 14): c, the variance that the guess leaves open along each wave of pictures (C, H, W).
+        """Eq. 14e (page 14): c, the variance that the guess leaves open along each wave of pictures (C, H, W).
 
         As ``spread`` by ring of frequency; ``spread`` along all of them where nothing was measured for C colours.
         """

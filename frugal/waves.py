@@ -26,7 +26,7 @@ def colours(channels: int, like: torch.Tensor) -> torch.Tensor:
 
 
 class Waves:
-    """Eq. 14d (page 14): W, orthonormal, whose columns are cosine waves of light and of colour."""
+    """Eq. 14e (page 14): W, orthonormal, whose columns are cosine waves of light and of colour."""
 
     def __init__(self, like: torch.Tensor) -> None:
         self.P = colours(like.shape[1], like)

@@ -83,7 +83,7 @@ def equation_map():
 
 
 def equations_named(text):
-    """Labels of the equations that a text names, as in "Eqs. 0i and 0j"."""
+    """Labels of the equations that a text names, as in "Eqs. 1e and 1g"."""
     number = r"(?:\d+[a-z]?|a\d)"
     groups = re.findall(rf"\bEqs?\. ({number}(?:(?:, | and ){number})*)", text)
     return {f"eq-{found}" for group in groups for found in re.findall(number, group)}

@@ -15,7 +15,7 @@ TRUE = cost.Prices(forward=2e-3, product=3e-3, call=10e-3)
 
 
 def test_prices_are_found_again(monkeypatch):
-    """Times that follow Eq. 8c exactly give its prices back, and the prices give the times."""
+    """Times that follow Eq. 7b exactly give its prices back, and the prices give the times."""
 
     def as_they_follow(*runs, repeats):
         sizes = [run.args for run in runs]

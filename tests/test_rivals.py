@@ -113,7 +113,7 @@ def test_what_a_guess_leaves_open_is_read_off_the_priors_errors():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_spectral_mean_is_the_dense_posterior_mean(task):
-    """Eq. 14e by a matrix; eight steps of conjugate gradients come near where variances are of one size."""
+    """Eq. 14f by a matrix; eight steps of conjugate gradients come near where variances are of one size."""
     x0_hat, c = normal(2, *SHAPE), 0.5 + 0.1 * normal(*SHAPE, seed=4).square()
     m, waves = measured(task, normal(2, *SHAPE, seed=2), 0.5), Waves(x0_hat)
     W = waves.W(torch.eye(N).double().reshape(N, *SHAPE)).flatten(1).T
@@ -145,7 +145,7 @@ def test_it_is_exact_where_the_prior_is_a_gaussian_of_waves():
     alpha_bar, s2 = steps.alpha_bar[k], steps.s[k] ** 2
     m, x_k = measured("sr4", normal(1, *SHAPE)), normal(1, *SHAPE, seed=3)
     v, waves = 0.5 + 0.1 * normal(*SHAPE, seed=5).square(), Waves(x_k)
-    c = v * s2 / (v + s2)  # Eq. 14d: the variance of x_0 given x_k, along each wave
+    c = v * s2 / (v + s2)  # Eq. 14e: the variance of x_0 given x_k, along each wave
     x0_hat = waves.W(c / s2 * waves.Wt(x_k)) / alpha_bar**0.5
     W = waves.W(torch.eye(N).double().reshape(N, *SHAPE)).flatten(1).T
     A = m.A.matrix()

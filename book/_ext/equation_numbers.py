@@ -1,4 +1,4 @@
-"""Sphinx extension: an equation labelled eq-3a is shown as (3a), so the poster's numbers are the book's."""
+"""Sphinx extension: an equation labelled eq-3g is shown as (3g), so the poster's numbers are the book's."""
 
 from typing import Any
 

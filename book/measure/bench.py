@@ -138,7 +138,7 @@ def restoration_of(pipe: RestorationPipeline, method: str, batch: int, size: int
 
 
 def predicted(pipe: RestorationPipeline, paid: Prices) -> Iterator[dict]:
-    """Kind "predicted": seconds by Eq. 8c beside what was then measured, for runs that no price was fitted to."""
+    """Kind "predicted": seconds by Eq. 7b beside what was then measured, for runs that no price was fitted to."""
     for method, pictures, steps in PREDICTED:
         m = measurement(pipe, pictures, pipe.size)
         (seconds,) = median_seconds(partial(restoration, pipe, method, m, steps), repeats=REPEATS)

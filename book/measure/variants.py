@@ -49,12 +49,12 @@ Change = Callable[[Problem], Problem]
 
 
 def dps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """The library's DPS step, Eq. 3a."""
+    """The library's DPS step, Eq. 3g."""
     return samplers.dps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.zeta)[0]
 
 
 def dmps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """The library's DMPS step, Eq. 6a."""
+    """The library's DMPS step, Eq. 4h."""
     return samplers.dmps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.lam)[0]
 
 

@@ -114,7 +114,7 @@ def as_classic(module: str) -> str:
 
 
 def schedules() -> dict[str, object]:
-    """What the formulas take from Python: schedules and Eq. 14d's variances by number of steps and k, and the rings."""
+    """What the formulas take from Python: schedules and Eq. 14e's variances by number of steps and k, and the rings."""
     pipe = RestorationPipeline.from_pretrained(PRIOR)
     found = {}
     for steps in STEPS:

@@ -9,7 +9,7 @@ const combine = (f, ...xs) => xs[0].map((_, i) => f(...xs.map((x) => x[i])));
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const zeros = (n) => new Float64Array(n);
 
-/* ---- Operators, Eqs. 0f to 0h: A = U diag(s) V^T, every factor a function ---- */
+/* ---- Operators, Eqs. 1b to 1d: A = U diag(s) V^T, every factor a function ---- */
 
 function operator(name, s, U, Ut, V, Vt) {
   const scaled = (c) => combine((a, b) => a * b, s, c);
@@ -40,7 +40,7 @@ function colorization() {
   return operator("colorize", zeros(P).fill(1 / root), same, same, V, Vt);
 }
 
-/* Eqs. 0i and 0j for a blur that is the same mirrored: its Fourier transform is real, so V is the Hartley basis and
+/* Eqs. 1e and 1g for a blur that is the same mirrored: its Fourier transform is real, so V is the Hartley basis and
    U is V with the transform's signs. */
 function deblurring() {
   const std = N / 32, reach = Math.ceil(3 * std), weight = (p) => Math.exp(-p * p / (2 * std * std));
@@ -85,9 +85,9 @@ function hartley(x) { // cas(a + b) = cos a cos b - sin a sin b + sin a cos b + 
   return combine((a, b) => a + b, columns(combine((a, b) => a + b, c, s), COS), columns(combine((a, b) => a - b, c, s), SIN));
 }
 
-/* Eq. 0e */
+/* Eq. 1a */
 const measure = (A, x0, sigma, n) => combine((a, b) => a + sigma * b, A.A(x0), n);
-/* Eq. 0g; directions with s below a hundredth of the largest stay empty. */
+/* Eq. 1c; directions with s below a hundredth of the largest stay empty. */
 function pinv(A, y) {
   const least = 0.01 * Math.max(...A.s);
   return A.V(combine((c, s) => (s > least ? c / s : 0), A.Ut(y), A.s));
@@ -100,7 +100,7 @@ function scheduled(timestep, alpha_bar) {
   return {t: timestep.length - 1, timestep, alpha_bar, alpha, beta: alpha.map((a) => 1 - a)};
 }
 
-/* Eq. 2d: E[x_0 | x_k] from v, clipped to [-1, 1] as the prior was trained. */
+/* Eq. 2r: E[x_0 | x_k] from v, clipped to [-1, 1] as the prior was trained. */
 function predicted_x0(S, k, v, x) {
   const a = Math.sqrt(S.alpha_bar[k]), b = Math.sqrt(1 - S.alpha_bar[k]);
   return combine((x_i, v_i) => Math.max(-1, Math.min(1, a * x_i - b * v_i)), x, v);
@@ -116,7 +116,7 @@ function ancestral(S, k, x, x0_hat, z) {
 
 /* ---- The likelihood's pull ---- */
 
-/* Eq. 3a's step without zeta: the gradient of ||y - A x0_hat(x_k)|| in x_k. vjp: async (x, timestep, u) -> J^T u, with J
+/* Eq. 3g's step without zeta: the gradient of ||y - A x0_hat(x_k)|| in x_k. vjp: async (x, timestep, u) -> J^T u, with J
    the Jacobian of v. Numbers that were clipped let nothing through. */
 async function residual_gradient(S, k, x, v, x0_hat, y, A, vjp) {
   const a = Math.sqrt(S.alpha_bar[k]), b = Math.sqrt(1 - S.alpha_bar[k]);
@@ -134,7 +134,7 @@ function dmps_score(S, k, x, y, A, sigma) {
   return A.V(combine((r, s) => (s > 0 ? s / (sigma ** 2 + s2 * s ** 2) * r / root : 0), residual, A.s));
 }
 
-/* Eq. 14e: the guess's error has variance c along each of the waves of Eq. 14d; 8 steps of conjugate gradients. */
+/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; 8 steps of conjugate gradients. */
 function spectral_mean(x0_hat, y, A, sigma, c) {
   const spread = (x) => W(combine((a, b) => a * b, c, Wt(x)));
   const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(spread(A.adjoint(u))));
@@ -153,7 +153,7 @@ function conjugate_gradients(K, b, iterations) {
   return u;
 }
 
-/* Eq. 14d: cosine waves of light and of two colours */
+/* Eq. 14e: cosine waves of light and of two colours */
 const COSINES = square((i, j) => Math.sqrt((i ? 2 : 1) / N) * Math.cos(Math.PI * i * (2 * j + 1) / (2 * N)));
 const COSINES_T = square((i, j) => COSINES[j * N + i]);
 const COLOURS = [[1, 1, 1], [1, 0, -1], [1, -2, 1]].map((row) => row.map((v) => v / Math.hypot(...row)));
@@ -171,17 +171,17 @@ const waves = (byRing, ring) => zeros(C * P).map((_, i) => byRing[Math.floor(i /
 
 /* ---- One step of each sampler: -> [x_{k-1}, x0_hat] ---- */
 
-async function dps_step({S, v, vjp}, k, x, z, {y, A, zeta}) { // Eq. 3a
+async function dps_step({S, v, vjp}, k, x, z, {y, A, zeta}) { // Eq. 3g
   const out = await v(x, S.timestep[k]), x0_hat = predicted_x0(S, k, out, x);
   const gradient = await residual_gradient(S, k, x, out, x0_hat, y, A, vjp);
   return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, z), gradient), x0_hat];
 }
-async function dmps_step({S, v}, k, x, z, {y, A, sigma, lam}) { // Eq. 6a
+async function dmps_step({S, v}, k, x, z, {y, A, sigma, lam}) { // Eq. 4h
   const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x), score = dmps_score(S, k, x, y, A, sigma);
   const weight = lam * S.beta[k] / Math.sqrt(S.alpha[k]);
   return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, z), score), x0_hat];
 }
-async function spectral_step({S, v}, k, x, z, {y, A, sigma, spectrum}) { // Eq. 14c, its noise that of the guess
+async function spectral_step({S, v}, k, x, z, {y, A, sigma, spectrum}) { // Eq. 14d, its noise that of the guess
   const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x), mean = spectral_mean(x0_hat, y, A, sigma, spectrum[k]);
   const to = S.alpha_bar[k - 1], left = 1 - S.alpha_bar[k], a = Math.sqrt(S.alpha_bar[k]);
   const variance = (1 - to) / left * (1 - S.alpha_bar[k] / to), kept = Math.sqrt(Math.max(0, 1 - to - variance));
@@ -205,7 +205,7 @@ async function* restore(method, prior, m, noise) {
   }
 }
 
-/* pSNR in dB of pictures in [-1, 1]; between two guesses it is c_k of Eq. 7a. */
+/* pSNR in dB of pictures in [-1, 1]; between two guesses it is c_k of Eq. 6a. */
 function psnr(a, b) {
   const d = combine((p, q) => p - q, a, b);
   return 10 * Math.log10(4 * a.length / dot(d, d));

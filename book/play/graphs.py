@@ -1,7 +1,7 @@
 """The prior's network as two ONNX graphs for the browser: ``make graphs``, about a minute.
 
 forward.onnx  (x, t) -> v
-vjp.onnx      (x, t, u) -> v and J^T u, with J the Jacobian of v in x: what Eq. 3a needs
+vjp.onnx      (x, t, u) -> v and J^T u, with J the Jacobian of v in x: what Eq. 3g needs
 
 Both hold no weights. Every tensor names its place in the prior's own safetensors file, in float16 as it lies there,
 and is cast to float32; so the graphs are small, and the browser computes with the network that the book computes with.

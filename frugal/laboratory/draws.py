@@ -32,7 +32,7 @@ def draw(
 def left_open(
     prior: Mixture, schedule: Schedule, x0: torch.Tensor, z: torch.Tensor
 ) -> dict[str, list[float] | list[torch.Tensor]]:
-    """Eqs. 14b and 14d (page 14) of a prior: {"spread": r^2 by k, "spectrum": c by k}, zeros at k = 0.
+    """Eqs. 14c and 14e (page 14) of a prior: {"spread": r^2 by k, "spectrum": c by k}, zeros at k = 0.
 
     Measured on pictures x0 (B, C, H, W) of the prior under noise z of that shape.
     """

@@ -19,7 +19,7 @@ from ..schedule import Schedule
 
 
 def times(schedule: Schedule) -> torch.Tensor:
-    """t of Eq. 7b, -1/2 ln alpha_bar, at k = 0, 1, ..., (schedule.t + 1,) float64."""
+    """t of Eq. 6b, -1/2 ln alpha_bar, at k = 0, 1, ..., (schedule.t + 1,) float64."""
     return -0.5 * torch.tensor(schedule.alpha_bar, dtype=torch.float64).log()
 
 
@@ -29,7 +29,7 @@ def steps_left(t: float, schedule: Schedule) -> float:
 
 
 def speciation(points: torch.Tensor) -> float:
-    """Eq. 7k: t_S = 1/2 ln(Lambda), Lambda the largest eigenvalue of the points' covariance."""
+    """Eq. 6d: t_S = 1/2 ln(Lambda), Lambda the largest eigenvalue of the points' covariance."""
     centred = points - points.mean(0)
     return 0.5 * math.log(torch.linalg.matrix_norm(centred, 2) ** 2 / len(points))
 
@@ -37,7 +37,7 @@ def speciation(points: torch.Tensor) -> float:
 def cloud_information(
     t: torch.Tensor, d: int, v: float, measured: float = 0, sigma: float = math.inf
 ) -> torch.Tensor:
-    """Eq. 7i: I(x_0; x_t, y) in nats for x_0 ~ N(0, v I_d), y ``measured`` of its entries with noise sigma.
+    """Eq. 6l: I(x_0; x_t, y) in nats for x_0 ~ N(0, v I_d), y ``measured`` of its entries with noise sigma.
 
     t is a tensor; the answer has its shape.
     """
@@ -46,7 +46,7 @@ def cloud_information(
 
 
 def cloud_collapse(N: float, d: int, v: float) -> float:
-    """Eq. 7e: t_C = 1/2 ln(1 + v / (N^(2/d) - 1)) of N points drawn from N(0, v I_d).
+    """Eq. 6f: t_C = 1/2 ln(1 + v / (N^(2/d) - 1)) of N points drawn from N(0, v I_d).
 
     Raises Refusal unless N > 1, d >= 1 and v > 0.
     """
@@ -56,7 +56,7 @@ def cloud_collapse(N: float, d: int, v: float) -> float:
 
 
 def log_weights(x_t: torch.Tensor, points: torch.Tensor, t: float) -> torch.Tensor:
-    """Eq. 7c: ln p(point | x_t), a softmax over -||x_t - exp(-t) point||^2 / (2 Delta_t); (B, N)."""
+    """Eq. 6c: ln p(point | x_t), a softmax over -||x_t - exp(-t) point||^2 / (2 Delta_t); (B, N)."""
     a, Delta = math.exp(-t), -math.expm1(-2 * t)
     return ((a * x_t @ points.T - a**2 / 2 * points.square().sum(1)) / Delta).log_softmax(1)
 
@@ -72,7 +72,7 @@ def observe(
 
 
 def excess_entropy(log_w: torch.Tensor, own: torch.Tensor, d: int) -> torch.Tensor:
-    """Eqs. 7d and 7g: f(t) = ln(N) / d + 1/2 ln(2 pi e Delta_t) - s(t); collapsed where it is negative.
+    """Eqs. 6e and 6h: f(t) = ln(N) / d + 1/2 ln(2 pi e Delta_t) - s(t); collapsed where it is negative.
 
     s(t), the entropy of x_t over d, is estimated with the density that the points other than its own
     give to each x_t: with its own among them f would never be negative.
@@ -83,12 +83,12 @@ def excess_entropy(log_w: torch.Tensor, own: torch.Tensor, d: int) -> torch.Tens
 
 
 def clones_agree(log_w: torch.Tensor) -> torch.Tensor:
-    """Eq. 7l: phi_C(t), the probability that two ways back from the same x_t end at the same point."""
+    """Eq. 6i: phi_C(t), the probability that two ways back from the same x_t end at the same point."""
     return log_w.exp().square().sum(1).mean()
 
 
 def information(snr: torch.Tensor, mmse: torch.Tensor) -> torch.Tensor:
-    """Eq. 7h: I(x_0; x_t) in nats, half the integral of the error over snr (Guo, Shamai & Verdu 2005).
+    """Eq. 6j: I(x_0; x_t) in nats, half the integral of the error over snr (Guo, Shamai & Verdu 2005).
 
     snr   (M,) increasing, exp(-2 t) / Delta_t; below the first the error is taken to be constant
     mmse  (M,) E ||x_0 - E[x_0 | x_t]||^2, summed over the d entries; a larger error gives a bound
@@ -119,7 +119,7 @@ def reverse(
     x: torch.Tensor,
     generator: torch.Generator | None = None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The reverse process from x (B, d) at k to k = 0 under the empirical score, with the guess of Eq. 7c.
+    """The reverse process from x (B, d) at k to k = 0 under the empirical score, with the guess of Eq. 6c.
 
     Returns the nearest to x_t of the exp(-t) points, the likeliest, as whole numbers (k, B) at
     k, k - 1, ..., 1, and the guesses x0_hat, a list of k tensors (B, d).

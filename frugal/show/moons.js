@@ -49,7 +49,7 @@ const frugalMoons = (() => {
     return [0, 1].map((i) => p * x0_hat[i] + q * x[i] + r * z[i]);
   }
 
-  /* Where points end: the last `last` steps by DMPS, Eqs. 6a and 5c, those before by DPS, Eqs. 3a and 5b. The first
+  /* Where points end: the last `last` steps by DMPS, Eqs. 4h and 5c, those before by DPS, Eqs. 3g and 5b. The first
      coordinate is measured, y = x^(1) + n. noise: (draw, point) -> two standard normal numbers; draw 0 begins. */
   function hybrid(mixture, S, {y, sigma, zeta, lam, last}, count, noise) {
     const points = Array.from({length: count}, (_, i) => noise(0, i)), t = S.alpha_bar.length - 1;

@@ -248,7 +248,7 @@
     draw(figure("their mean", row), mean);
     draw(figure("their spread, white from 0.5 on", row), spread);
   }
-  function curve() { // c_k of Eq. 7a against k, from t on the left to 1 on the right
+  function curve() { // c_k of Eq. 6a against k, from t on the left to 1 on the right
     const left = 44, right = 352, top = 8, bottom = 132, most = 50, {steps, methods} = run.job;
     const at = (k) => left + (steps - k) / Math.max(1, steps - 1) * (right - left), up = (c) => bottom - Math.min(most, Math.max(0, c)) / most * (bottom - top);
     const text = (x, y, words, anchor = "middle") => `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="11" fill="currentColor">${words}</text>`;
