@@ -3,7 +3,7 @@ function frugalMoonsPage(figure, {hybrid, upper}, {mixture, schedule, outline}) 
   const COUNT = 300, WIDTH = 0.04, SIDE = 360, scale = (v) => (v + 1.35) / 2.7 * SIDE;
   const KINDS = { // colour and shape, for those who do not see the one
     upper: ["#0072B2", "on the upper moon"], lower: ["#D55E00", "on the lower moon"],
-    stuck: ["#CC79A7", "on a moon, far from y"], off: ["#555555", "off the moons"],
+    stuck: ["#CC79A7", "on a moon, far from y"], off: ["currentColor", "off the moons"],
   };
   const line = [...outline, ...outline.map(([a, b]) => [-a, -b])];
   let state = 1;
@@ -41,7 +41,7 @@ function frugalMoonsPage(figure, {hybrid, upper}, {mixture, schedule, outline}) 
     const at = scale(chosen.y).toFixed(1);
     const grey = line.map(([a, b]) => `<circle cx="${scale(a).toFixed(1)}" cy="${(SIDE - scale(b)).toFixed(1)}" r="1.2" fill="currentColor" opacity="0.5"/>`);
     const told = `Upper moon ${share("upper")} (posterior ${exact} %), lower ${share("lower")} (${100 - exact} %), stuck ${share("stuck")}, off ${share("off")}.`;
-    figure.querySelector(".frugal-plane").innerHTML = `<svg viewBox="0 0 ${SIDE} ${SIDE}" role="img" aria-label="The plane with two moons, the line x(1) = y, and where ${COUNT} points land. ${told}">${grey.join("")}<path d="M${at} 0V${SIDE}" stroke="currentColor" stroke-dasharray="5 4"/>${points.map((point, i) => mark(point, kinds[i])).join("")}</svg>`;
+    figure.querySelector(".frugal-plane").innerHTML = `<svg viewBox="0 45 ${SIDE} 270" role="img" aria-label="The plane with two moons, the line x(1) = y, and where ${COUNT} points land. ${told}">${grey.join("")}<path d="M${at} 0V${SIDE}" stroke="currentColor" stroke-dasharray="5 4"/>${points.map((point, i) => mark(point, kinds[i])).join("")}</svg>`;
     figure.querySelector(".frugal-told").textContent = told;
   }
   inputs.forEach((input) => { input.oninput = show; });
