@@ -3,8 +3,9 @@
 A pass is a call of the network or a product with its Jacobian, so a step that back-propagates costs two. Every
 method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
 the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. What stands in
-``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``. Under
-``torchrun`` each process takes its share of the pictures.
+``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``, and with the
+passes of ``FURTHER`` a few. What is asked for may grow: rows that are there stay. Under ``torchrun`` each process
+takes its share of the pictures.
 """
 
 import argparse
@@ -37,6 +38,7 @@ CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", 0.05, (20,)),
     ("out_of_distribution", SIGMA, (20,)),
 )
+FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
 DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
 DEPENDS = provenance.SAMPLING
 OF_A_PRIOR = True
@@ -67,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def settings(name: str) -> dict[str, object]:
     """What the numbers depend on beside the arguments."""
     sizes = RestorationPipeline.from_pretrained().step_sizes
-    return {"many": MANY, "conditions": CONDITIONS, "step_sizes": asdict(sizes), "chosen": chosen()}
+    asked = {"many": MANY, "conditions": CONDITIONS, "further": FURTHER}
+    return {**asked, "step_sizes": asdict(sizes), "chosen": chosen()}
 
 
 @cache
@@ -96,7 +99,9 @@ def measure(args: argparse.Namespace) -> dict:
     }
     meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
     own = results.part(args.out, state.process_index)
-    before = [record.kept(file, meta, ["limit"]) for file in (args.out, *results.parts(args.out))]
+    how_much = ["many", "conditions", "further"]
+    files = (args.out, *results.parts(args.out))
+    before = [record.kept(file, meta, ["limit"], how_much) for file in files]
     done = {key(row): row for content in before for row in content.get("rows", [])}
     for run in tqdm(list(runs(args)), disable=not state.is_main_process):
         mine = list(named[run.pictures].items())[: run.count][state.process_index :: state.num_processes]
@@ -125,6 +130,10 @@ def runs(args: argparse.Namespace) -> Iterator[Run]:
         for passes in budgets:
             for task in args.tasks:
                 yield from (Run(pictures, sigma, task, method, passes, args.limit) for method in METHODS)
+    few, budgets = FURTHER
+    for passes in budgets:
+        for task in args.tasks:
+            yield from (Run("faces", SIGMA, task, method, passes, few) for method in METHODS)
 
 
 def rows_of(pipe: RestorationPipeline, named: dict[str, torch.Tensor], run: Run, seed: int) -> list[dict]:
