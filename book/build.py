@@ -54,7 +54,8 @@ def main() -> int:
         for path in notebooks():
             keep(SOURCE / "notebooks" / path.name, path)
         return 0
-    if missing := assemble(SOURCE / "book" / "_static" / "playground", ROOT / "_build" / "engine"):
+    playground = SOURCE / "book" / "_static" / "playground"  # which paper has not
+    if not args.print and (missing := assemble(playground, ROOT / "_build" / "engine")):
         print(f"build: the book has no playground: {missing}", file=sys.stderr)
     try:
         page = render("singlehtml" if args.print else "html")

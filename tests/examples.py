@@ -1,5 +1,11 @@
 """Small mixtures, a small network, generators and comparisons that several tests share."""
 
+import importlib.util
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
@@ -9,6 +15,22 @@ from frugal.laboratory import GaussianMixture, LowRankMixture
 
 def seeded(number=0):
     return torch.Generator().manual_seed(number)
+
+
+def loaded(path):
+    """A module of the book's own, which no package holds."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def by_node(script, case, folder):
+    """What a script of this folder prints, as JSON, for a case, by the Node that comes with Playwright."""
+    driver = pytest.importorskip("playwright._impl._driver")
+    (folder / "case.json").write_text(json.dumps(case))
+    program = [driver.compute_driver_executable()[0], Path(__file__).with_name(script), folder / "case.json"]
+    return json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
 
 
 def folder_of_faces(folder, count):

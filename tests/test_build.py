@@ -1,6 +1,5 @@
 """The book's program: what it builds has no fault, and a fault is found."""
 
-import importlib.util
 import subprocess
 import sys
 from concurrent.futures import Future
@@ -8,16 +7,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from examples import loaded
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def loaded(path):
-    """A module of the book's own, which no package holds."""
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

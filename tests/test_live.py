@@ -1,20 +1,17 @@
 """The live experiment of page 05 computes what the library computes."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from examples import seeded
+from examples import by_node, seeded
 
 from frugal import Measurement, operators, samplers
 from frugal.laboratory import GaussianMixture
 from frugal.schedule import Schedule
 from frugal.show import live
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"y": 0.7, "sigma": 0.05, "zeta": 0.2, "lam": 1.0, "last": 10}
 
 
@@ -27,7 +24,6 @@ def mixture():
 
 
 def test_points_end_where_the_librarys_do_from_the_same_noise(mixture, tmp_path):
-    driver = pytest.importorskip("playwright._impl._driver")
     schedule = Schedule.from_scheduler(DDPMScheduler(), 30)
     noise = torch.randn(31, 50, 2, generator=seeded(), dtype=torch.float64)
     shape, draws = (2, 1, 1), iter(noise.reshape(31, 50, 2, 1, 1))
@@ -38,9 +34,7 @@ def test_points_end_where_the_librarys_do_from_the_same_noise(mixture, tmp_path)
     html = live.moons(mixture, schedule, SETTINGS, mixture.means[:2], "caption").data
     given = json.loads(html.split("frugalMoons, ", 1)[1].rsplit(");}</script>", 1)[0])
     case = {"mixture": given["mixture"], "alpha_bar": schedule.alpha_bar}
-    (tmp_path / "case.json").write_text(json.dumps({**case, "settings": SETTINGS, "noise": noise.tolist()}))
-    program = [driver.compute_driver_executable()[0], ROOT / "tests" / "moons.mjs", tmp_path / "case.json"]
-    answer = json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    answer = by_node("moons.mjs", {**case, "settings": SETTINGS, "noise": noise.tolist()}, tmp_path)
     assert (torch.tensor(answer["points"], dtype=torch.float64) - x.flatten(1)).abs().max() < 1e-6
     exact = mixture.posterior(torch.tensor([SETTINGS["y"]], dtype=torch.float64), A, SETTINGS["sigma"])
     assert abs(answer["upper"] - exact.weights[:2].sum().item()) < 1e-9

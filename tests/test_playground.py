@@ -1,18 +1,16 @@
 """The playground: its formulas are Python's, its graphs are the shipped network, its page restores what Python does."""
 
-import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from examples import seeded
+from examples import by_node, seeded
 
 from frugal import RestorationPipeline, images, operators
 from frugal.methods import METHODS
-from frugal.pipeline import Schedule
+from frugal.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("inpaint-box", "sr4", "sr16", "colorize", "deblur")
@@ -40,26 +38,19 @@ class Formula(torch.nn.Module):
         return Output
 
 
-@pytest.fixture(scope="module")
-def node():
-    """Node, which comes with Playwright."""
-    driver = pytest.importorskip("playwright._impl._driver")
-    return driver.compute_driver_executable()[0]
-
-
 def own(method, steps=STEPS):
     return {"switch": steps // 2 if method == "hybrid" else 0, "zeta": 3.0, "lam": 0.5}
 
 
 @pytest.fixture(scope="module")
-def both(play, node, tmp_path_factory):
+def both(play, tmp_path_factory):
     """{(task, method): (what JavaScript gives, what Python gives)}."""
     shipped = RestorationPipeline.from_pretrained()
     pipe = RestorationPipeline(Formula(), shipped.scheduler)
     schedule = Schedule.from_scheduler(pipe.scheduler, STEPS)
     x0 = images.shipped("faces", limit=1).double()
     noise = torch.randn(STEPS + 1, *x0.shape, generator=seeded(1), dtype=torch.float64)
-    written = play.schedules()
+    written = play.schedules(shipped)
     cases, python = [], {}
     for task in TASKS:
         A = operators.make(task)
@@ -72,13 +63,10 @@ def both(play, node, tmp_path_factory):
             python[task, method] = {"x": x, "Ax": A(x0), "pinv": A.A_pinv(m.y), "adjoint": A.A_adjoint(m.y)}
             case = {"task": task, "method": method, "y": m.y.flatten().tolist(), "sigma": SIGMA}
             cases.append({**case, **own(method)})
-    path = tmp_path_factory.mktemp("formulas") / "cases.json"
     seen = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()
     shared = {"x0": x0.flatten().tolist(), "noise": noise.flatten(1).tolist(), "seen": seen}
     shared |= {"schedule": written["schedules"][STEPS], "ring": written["ring"]}
-    path.write_text(json.dumps({"cases": cases, **shared}))
-    program = [node, str(ROOT / "tests" / "formulas.mjs"), str(path)]
-    answer = json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    answer = by_node("formulas.mjs", {"cases": cases, **shared}, tmp_path_factory.mktemp("formulas"))
     return dict(zip(python, zip(answer["out"], python.values()))), answer["normals"]
 
 

@@ -1,6 +1,5 @@
 """What publishes the book: workflows that are sound and say the README's commands, one address, metadata that agree."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from examples import loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -22,10 +22,7 @@ def program(name):
 @pytest.fixture(scope="module")
 def launch():
     """The extension book/_ext/launch.py."""
-    specification = importlib.util.spec_from_file_location("launch", ROOT / "book" / "_ext" / "launch.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "book" / "_ext" / "launch.py")
 
 
 def test_workflows_follow_their_schema():

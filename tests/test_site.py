@@ -1,13 +1,12 @@
 """The built site: no warning, no fault; and, where a browser is installed, its pages at work in it."""
 
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from examples import seeded
+from examples import loaded, seeded
 
 from frugal import RestorationPipeline, Settings, images, metrics, operators
 from frugal.methods import METHODS
@@ -23,10 +22,7 @@ STEPS, SIGMA = 10, 0.01
 def build():
     """The module book/build.py."""
     sys.path.insert(0, str(ROOT / "book"))
-    specification = importlib.util.spec_from_file_location("build", ROOT / "book" / "build.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    yield module
+    yield loaded(ROOT / "book" / "build.py")
     sys.path.remove(str(ROOT / "book"))
 
 

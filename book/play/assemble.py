@@ -16,6 +16,7 @@ from pathlib import Path
 
 from frugal import RestorationPipeline, images, prior
 from frugal.files import whole
+from frugal.methods import BEST, METHODS, POSTER
 from frugal.schedule import Schedule
 from frugal.step_sizes import between, rings
 
@@ -52,7 +53,8 @@ def assemble(folder: Path, cache: Path) -> str | None:
         )
         script(folder / "about.js", {"missing": missing})
         return missing
-    constants = f"const CONSTANTS = {json.dumps(schedules())};\n"
+    pipe = RestorationPipeline.from_pretrained(PRIOR)
+    constants = f"const CONSTANTS = {json.dumps(schedules(pipe))};\n"
     worker = "\n".join(
         [bundle, constants, *((HERE / name).read_text() for name in ("formulas.js", "worker.js"))]
     )
@@ -61,7 +63,11 @@ def assemble(folder: Path, cache: Path) -> str | None:
     script(folder / "engine.js", {"worker": worker, "engine": packed(wasm)})
     script(folder / "prior.js", {"weights": packed(weights), "place": WEIGHTS, **graphs})
     size = sum((folder / name).stat().st_size for name in ("engine.js", "prior.js"))
-    about = {"megabytes": round(size / 1e6), "faces": faces(), "sizes": sizes(), "steps": STEPS}
+    methods = {
+        name: {"label": METHODS[name].label, "colour": METHODS[name].colour} for name in (BEST, *POSTER)
+    }
+    about = {"megabytes": round(size / 1e6), "faces": faces(), "steps": STEPS, "sizes": sizes(pipe)}
+    about |= {"methods": methods, "best": BEST}
     script(folder / "about.js", about)
     (folder / "LICENSE-onnxruntime.txt").write_text(licence())
     return None
@@ -113,9 +119,8 @@ def as_classic(module: str) -> str:
     return f"self.engineReady = (async () => {{{body}\nreturn {{{given}}};\n}})();\n"
 
 
-def schedules() -> dict[str, object]:
+def schedules(pipe: RestorationPipeline) -> dict[str, object]:
     """What the formulas take from Python: schedules and Eq. 14e's variances by number of steps and k, and the rings."""
-    pipe = RestorationPipeline.from_pretrained(PRIOR)
     found = {}
     for steps in STEPS:
         schedule = Schedule.from_scheduler(pipe.scheduler, steps)
@@ -129,10 +134,9 @@ def schedules() -> dict[str, object]:
     return {"schedules": found, "ring": ring}
 
 
-def sizes() -> dict[str, dict[int, list[list[float]]]]:
+def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
     """{task: {steps: [zeta, lam] by switch}}, the library's own."""
-    of = RestorationPipeline.from_pretrained(PRIOR).step_sizes.of
-    both = lambda task, switch, steps: [round(v, 4) for v in of(task, switch, steps).values()]
+    both = lambda *share: [round(v, 4) for v in pipe.step_sizes.of(*share).values()]
     return {
         task: {n: [both(name, switch, n) for switch in range(n + 1)] for n in STEPS}
         for task, name in TASKS.items()

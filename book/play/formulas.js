@@ -11,9 +11,9 @@ const zeros = (n) => new Float64Array(n);
 
 /* ---- Operators, Eqs. 1b to 1d: A = U diag(s) V^T, every factor a function ---- */
 
-function operator(name, s, U, Ut, V, Vt) {
+function operator(s, U, Ut, V, Vt) {
   const scaled = (c) => combine((a, b) => a * b, s, c);
-  return {name, s, U, Ut, V, Vt, A: (x) => U(scaled(Vt(x))), adjoint: (y) => V(scaled(Ut(y)))};
+  return {s, U, Ut, V, Vt, A: (x) => U(scaled(Vt(x))), adjoint: (y) => V(scaled(Ut(y)))};
 }
 const same = (y) => y;
 
@@ -21,7 +21,7 @@ function inpainting(seen) { // seen: N N numbers, 0 where hidden
   const index = [];
   for (let i = 0; i < C * P; i++) if (seen[i % P]) index.push(i);
   const V = (c) => { const x = zeros(C * P); index.forEach((at, i) => { x[at] = c[i]; }); return x; };
-  return operator("inpaint", zeros(index.length).fill(1), same, same, V, (x) => Float64Array.from(index, (i) => x[i]));
+  return operator(zeros(index.length).fill(1), same, same, V, (x) => Float64Array.from(index, (i) => x[i]));
 }
 
 function superResolution(f) {
@@ -31,13 +31,13 @@ function superResolution(f) {
     block[i] = Math.floor(i / P) * n * n + row * n + column;
   }
   const Vt = (x) => { const c = zeros(C * n * n); x.forEach((value, i) => { c[block[i]] += value / f; }); return c; };
-  return operator("sr" + f, zeros(C * n * n).fill(1 / f), same, same, (c) => block.map((b) => c[b] / f), Vt);
+  return operator(zeros(C * n * n).fill(1 / f), same, same, (c) => block.map((b) => c[b] / f), Vt);
 }
 
 function colorization() {
   const root = Math.sqrt(C), V = (c) => zeros(C * P).map((_, i) => c[i % P] / root);
   const Vt = (x) => zeros(P).map((_, i) => (x[i] + x[P + i] + x[2 * P + i]) / root);
-  return operator("colorize", zeros(P).fill(1 / root), same, same, V, Vt);
+  return operator(zeros(P).fill(1 / root), same, same, V, Vt);
 }
 
 /* Eqs. 1e and 1g for a blur that is the same mirrored: its Fourier transform is real, so V is the Hartley basis and
@@ -52,7 +52,7 @@ function deblurring() {
   const transform = zeros(C * P).map((_, i) => frequency[i % N] * frequency[Math.floor(i % P / N)]);
   const U = (c) => hartley(combine((a, k) => a * Math.sign(k), c, transform));
   const Ut = (y) => combine((a, k) => a * Math.sign(k), hartley(y), transform);
-  return operator("deblur", transform.map(Math.abs), U, Ut, hartley, hartley);
+  return operator(transform.map(Math.abs), U, Ut, hartley, hartley);
 }
 
 /* M x or x M^T for every colour of a picture, M an N x N matrix. */
@@ -92,6 +92,9 @@ function pinv(A, y) {
   const least = 0.01 * Math.max(...A.s);
   return A.V(combine((c, s) => (s > least ? c / s : 0), A.Ut(y), A.s));
 }
+
+/* The measurement drawn at the size of the picture: y itself where it is one, else A^+ y. */
+const preview = (A, y) => (y.length === C * P ? y : pinv(A, y));
 
 /* ---- Schedule: S = {timestep, alpha_bar, ...} by k, written by Python ---- */
 

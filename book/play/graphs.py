@@ -11,12 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from assemble import PRIOR, WEIGHTS
+from assemble import HERE, PRIOR, WEIGHTS
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from onnx import TensorProto, helper, numpy_helper
 from torch._decomp import core_aten_decompositions, get_decompositions
@@ -24,7 +23,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from frugal import RestorationPipeline, prior
 
-FOLDER = Path(__file__).resolve().parent
 OPSET = 20
 SMALL, LARGE = 64, 4096  # entries; a tensor with fewer stays in the graph, one with more must be the prior's
 aten = torch.ops.aten
@@ -121,7 +119,9 @@ def traced(unet: torch.nn.Module, *example: torch.Tensor) -> torch.fx.GraphModul
     return graph
 
 
-def exported(module: torch.nn.Module, example: tuple, names: list[str], given: list[str]) -> onnx.ModelProto:
+def exported(
+    module: torch.nn.Module, example: tuple, names: list[str], given: list[str], optimize: bool
+) -> onnx.ModelProto:
     """A module as ONNX, with its weights."""
     with torch.no_grad():
         program = torch.onnx.export(
@@ -131,7 +131,7 @@ def exported(module: torch.nn.Module, example: tuple, names: list[str], given: l
             output_names=given,
             dynamo=True,
             opset_version=OPSET,
-            optimize=len(names) == 2,  # on the longer graph it takes very long, and the engine optimises too
+            optimize=optimize,
         )
     return program.model_proto
 
@@ -206,11 +206,12 @@ def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 def main() -> None:
     unet = network()
     x, t, u = inputs((unet.config.in_channels, unet.config.sample_size, unet.config.sample_size))
-    forward = exported(Forward(unet), (x, t), ["x", "t"], ["v"])
-    backward = exported(traced(unet, x, t, u), (x, t, u), ["x", "t", "u"], ["v", "back"])
+    forward = exported(Forward(unet), (x, t), ["x", "t"], ["v"], optimize=True)
+    # On the longer graph the exporter's optimiser takes very long, and the engine has its own.
+    backward = exported(traced(unet, x, t, u), (x, t, u), ["x", "t", "u"], ["v", "back"], optimize=False)
     for name, model in (("forward", forward), ("vjp", backward)):
         content = without_weights(model).SerializeToString(deterministic=True)
-        (FOLDER / f"{name}.onnx").write_bytes(content)
+        (HERE / f"{name}.onnx").write_bytes(content)
         print(f"{name}.onnx: {len(content)} bytes")
 
 

@@ -50,8 +50,8 @@ async function play(job) {
   const S = scheduled(timestep, alpha_bar), prior = {S, ...network}, A = OPERATORS[job.task](job.seen);
   const needed = job.methods.some(({name}) => name === "spectral");
   const spectrum = needed ? rings.map((byRing) => byRing && waves(byRing, CONSTANTS.ring)) : null;
-  const y = job.y ? Float64Array.from(job.y) : measure(A, job.x0, job.sigma, normals(job.seed + 1e6)(A.Ut(A.A(job.x0)).length));
-  postMessage({kind: "measured", y: A.name === "deblur" ? y : pinv(A, y)});
+  const y = job.y ? Float64Array.from(job.y) : measure(A, job.x0, job.sigma, normals(job.seed + 1e6)(A.s.length));
+  postMessage({kind: "measured", y: preview(A, y)});
   for (let draw = 0; draw < job.draws; draw++) {
     const chains = job.methods.map(({name, ...own}) => {
       const stream = normals(job.seed + draw);
@@ -64,7 +64,8 @@ async function play(job) {
         const begin = performance.now(), {x, x0_hat} = (await run.chain.next()).value;
         const c = run.guess && psnr(x0_hat, run.guess);
         run.guess = x0_hat;
-        postMessage({kind: "step", draw, method, k, x, x0_hat, c, ms: performance.now() - begin});
+        const quality = k === 1 ? psnr(x.map((v) => Math.max(-1, Math.min(1, v))), job.x0) : null;
+        postMessage({kind: "step", draw, method, k, x, x0_hat, c, quality, ms: performance.now() - begin});
         await new Promise((resume) => setTimeout(resume)); // lets "stop" in
         if (stopped) return postMessage({kind: "stopped"});
       }

@@ -4,12 +4,7 @@
   const N = 64, P = N * N, $ = (id) => document.getElementById("play-" + id);
   const held = window.frugalPlay || {missing: "The playground's files do not lie beside this page."};
   const here = document.currentScript.src.replace(/[^/]*$/, "");
-  const METHODS = { // names and colours as in the book's figures
-    spectral: {label: "spectral, the book's best", short: "spectral", colour: "#CC6677"},
-    dps: {label: "DPS (three times slower)", short: "DPS", colour: "#0072B2"},
-    dmps: {label: "DMPS", short: "DMPS", colour: "#D55E00"},
-    hybrid: {label: "hybrid", short: "hybrid", colour: "#009E73"},
-  };
+  const METHODS = held.methods; // {name: {label, colour}}, as in the book's figures
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /* ---- Whether it can run ---- */
@@ -177,7 +172,7 @@
       say("Restoring …");
       const begin = performance.now(), end = await restore(given);
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-      say(end === "stopped" ? "Stopped." : `Done in ${seconds} s. ${run.draws.map(told).join(" ")}`);
+      say(end === "stopped" ? "Stopped." : `Done in ${seconds} s. ${run.films.map(told).join(" ")}`);
     } catch (error) {
       ready = null;
       say(`The network could not run: ${error.message}.`);
@@ -186,15 +181,10 @@
     curve();
     return busy(false);
   }
-  function told(draws, i) {
-    const film = run.films[i], at = film.find(({c}) => c >= 20), quality = psnr(draws[0], run.job.x0).toFixed(1);
+  function told(film, i) {
+    const at = film.find(({c}) => c >= 20), quality = film[film.length - 1].quality.toFixed(1);
     const decided = at ? `its guesses first agree to 20 dB with ${at.k - 1} steps left` : "its guesses never agree to 20 dB";
-    return `${METHODS[run.job.methods[i].name].short}: ${quality} dB pSNR to the picture; ${decided}.`;
-  }
-  function psnr(a, b) {
-    let error = 0;
-    for (let i = 0; i < a.length; i++) error += (Math.max(-1, Math.min(1, a[i])) - b[i]) ** 2;
-    return 10 * Math.log10(4 * a.length / error);
+    return `${METHODS[run.job.methods[i].name].label}: ${quality} dB pSNR to the picture; ${decided}.`;
   }
   function busy(on) {
     $("go").disabled = on;
@@ -226,9 +216,9 @@
     $("all").hidden = run.job.draws < 2;
     $("moves").hidden = false;
     run.panels = run.job.methods.map(({name}) => {
-      const {short} = METHODS[name], x = figure(`${short}: the chain`, $("methods")), x0_hat = figure(`${short}: the guess`, $("methods"));
+      const {label} = METHODS[name], x = figure(`${label}: the chain`, $("methods")), x0_hat = figure(`${label}: the guess`, $("methods"));
       const row = Object.assign(document.createElement("div"), {className: "play-draws-row"});
-      if (run.job.draws > 1) $("all").append(Object.assign(document.createElement("p"), {textContent: `${short}, all draws:`}), row);
+      if (run.job.draws > 1) $("all").append(Object.assign(document.createElement("p"), {textContent: `${label}, all draws:`}), row);
       return {x, x0_hat, row};
     });
   }
@@ -258,11 +248,11 @@
     svg += text((left + right) / 2, bottom + 30, "steps that remain, k") + `<text transform="translate(11 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle" font-size="11" fill="currentColor">pSNR / dB</text>`;
     svg += `<path d="M${left} ${up(20)}H${right}" stroke="currentColor" stroke-dasharray="4 3"/>` + text(right, up(20) - 4, "20 dB", "end");
     methods.forEach(({name}, i) => {
-      const {colour, short} = METHODS[name], points = run.films[i].filter(({c}) => c !== null).map(({k, c}) => `${at(k).toFixed(1)},${up(c).toFixed(1)}`);
+      const {colour, label} = METHODS[name], points = run.films[i].filter(({c}) => c !== null).map(({k, c}) => `${at(k).toFixed(1)},${up(c).toFixed(1)}`);
       svg += `<polyline points="${points.join(" ")}" fill="none" stroke="${colour}" stroke-width="2" ${i ? 'stroke-dasharray="7 3"' : ""}/>`;
-      svg += `<path d="M${left + 8 + 90 * i} ${top + 4}h20" stroke="${colour}" stroke-width="2" ${i ? 'stroke-dasharray="7 3"' : ""}/>` + text(left + 32 + 90 * i, top + 8, short, "start");
+      svg += `<path d="M${left + 8 + 90 * i} ${top + 4}h20" stroke="${colour}" stroke-width="2" ${i ? 'stroke-dasharray="7 3"' : ""}/>` + text(left + 32 + 90 * i, top + 8, label, "start");
     });
-    const spoken = methods.map(({name}, i) => `${METHODS[name].short}: ${run.films[i].filter(({c}) => c !== null).map(({k, c}) => `${c.toFixed(0)} at ${k}`).slice(-1)[0] || "none yet"}`);
+    const spoken = methods.map(({name}, i) => `${METHODS[name].label}: ${run.films[i].filter(({c}) => c !== null).map(({k, c}) => `${c.toFixed(0)} at ${k}`).slice(-1)[0] || "none yet"}`);
     $("curve").innerHTML = `<title id="play-curve-title">pSNR in dB between consecutive guesses against the steps that remain. Last values: ${spoken.join("; ")}.</title>${svg}`;
   }
 
@@ -295,7 +285,7 @@
     run.draws.forEach((draws, i) => {
       const one = canvas(N);
       draw(one, draws[0]);
-      shown.push([METHODS[run.job.methods[i].name].short, one]);
+      shown.push([METHODS[run.job.methods[i].name].label, one]);
     });
     const truth = canvas(N);
     draw(truth, run.job.x0);
@@ -340,7 +330,9 @@
       label.append(input, image);
       $("faces").append(label);
     });
-    for (const [name, {label}] of Object.entries(METHODS)) { $("first").append(new Option(label, name)); $("second").append(new Option(label, name)); }
+    const more = {[held.best]: ", the book's best", dps: " (three times slower)"};
+    for (const [name, {label}] of Object.entries(METHODS))
+      for (const menu of [$("first"), $("second")]) menu.append(new Option(label + (more[name] || ""), name));
     $("second").prepend(new Option("nothing", ""));
     $("second").value = "dmps";
     held.steps.forEach((n) => $("steps").append(new Option(n, n, n === 20, n === 20)));
