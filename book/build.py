@@ -17,8 +17,8 @@ from pathlib import Path
 from check import faults
 from pages import ROOT, SOURCE, chosen_parameters, execute, keep, notebooks
 
-from frugal import chains
-from frugal.checks import Refusal
+from frugal.runs import kept
+from frugal.base.checks import Refusal
 from play.assemble import assemble
 
 
@@ -49,7 +49,7 @@ def main() -> int:
     if failure := execute(parameters, args.fresh):
         print(f"build: a notebook failed: {failure}", file=sys.stderr)
         return 1
-    chains.prune()
+    kept.prune()
     if args.in_place:
         for path in notebooks():
             keep(SOURCE / "notebooks" / path.name, path)

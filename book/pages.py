@@ -18,7 +18,7 @@ import yaml
 from tqdm import tqdm
 
 from frugal import RestorationPipeline
-from frugal.devices import choose
+from frugal.base.devices import choose
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "_build" / "source"

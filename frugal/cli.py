@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import prior, tables, training
-from .checks import Refusal
-from .devices import choose
-from .evaluate import evaluate
-from .methods import BEST, METHODS, POSTER
+from . import prior, training
+from .results import tables
+from .base.checks import Refusal
+from .base.devices import choose
+from .runs.evaluate import evaluate
+from .samplers import BEST, METHODS, POSTER
 from .operators import TASKS
 from .photo import Job, restore_all
 from .pipeline import RestorationPipeline

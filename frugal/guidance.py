@@ -6,7 +6,7 @@ y (B, *measurement_shape), and the pictures of a batch do not influence each oth
 
 import torch
 
-from .implicit import ImplicitOperator
+from .operators.two_functions import ImplicitOperator
 from .measurement import Measurement
 
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from . import checks
-from .checks import Refusal
-from .files import whole
+from .base import checks
+from .base.checks import Refusal
+from .base.files import whole
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 SHIPPED = Path(__file__).parent / "pictures"

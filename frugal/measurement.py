@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 
-from . import checks
-from .checks import Refusal
+from .base import checks
+from .base.checks import Refusal
 
 Generators = torch.Generator | list[torch.Generator] | None
 Transform = Callable[[torch.Tensor], torch.Tensor]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from . import lpips_weights
-from .checks import Refusal
+from .base.checks import Refusal
 from .lpips_weights import LPIPSUnavailable
 
 SMALLEST = 31  # pixels on a side; below, AlexNet's pooling has nothing left to pool

@@ -11,14 +11,15 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from . import checks, prior
-from .checks import Refusal
+from .base import checks
+from . import prior
+from .base.checks import Refusal
 from .measurement import Generators, Measurement
-from .methods import BEST, METHODS
-from .samplers import Denoise
+from .samplers import BEST, METHODS
+from .samplers.poster import Denoise
 from .schedule import Schedule, predicted_x0
 from .settings import Settings
-from .step_sizes import StepSizes
+from .prior.step_sizes import StepSizes
 
 
 @dataclass

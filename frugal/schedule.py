@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from . import checks
-from .checks import Refusal
+from .base import checks
+from .base.checks import Refusal
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from . import checks
-from .checks import Refusal
-from .methods import METHODS
-from .step_sizes import StepSizes
+from .base import checks
+from .base.checks import Refusal
+from .samplers import METHODS
+from .prior.step_sizes import StepSizes
 
 
 @dataclass(frozen=True)

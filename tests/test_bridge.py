@@ -5,13 +5,15 @@ import torch
 from diffusers import DDPMScheduler
 from examples import seeded, small_pipe
 
-from frugal import RestorationPipeline, compat, guidance, operators, prior, rivals
+from frugal import RestorationPipeline, guidance, operators, prior
+from frugal.base import imports
+from frugal.samplers import others
 from frugal.schedule import Schedule
 
-compat.mend_torchvision()
+imports.mend_torchvision()
 deepinv = pytest.importorskip("deepinv", reason="deepinv is not installed: pip install 'frugal[deepinv]'")
 
-from frugal import bridge  # noqa: E402
+from frugal import deepinv_bridge  # noqa: E402
 
 SHAPE, SIGMA = (3, 16, 16), 0.04
 TASKS = ("denoise", "colorize", "sr4", "deblur", "inpaint-box")
@@ -24,7 +26,7 @@ def picture(seed=0, count=2):
 @pytest.mark.parametrize("task", TASKS)
 def test_our_operators_are_linear_physics(task):
     A = operators.make(task, SHAPE)
-    physics, x = bridge.Physics(A, SIGMA), picture()
+    physics, x = deepinv_bridge.Physics(A, SIGMA), picture()
     assert abs(physics.adjointness_test(x)) < 1e-8
     assert torch.equal(physics.A(x), A(x))
     y, z = A(x), picture(1)
@@ -34,12 +36,12 @@ def test_our_operators_are_linear_physics(task):
 
 def test_ranges_are_converted_both_ways():
     A, x = operators.make("sr4", SHAPE), picture()
-    physics = bridge.Physics(A, SIGMA)
-    y = physics.A(bridge.unit(x))
-    m = bridge.measurement(y, A, SIGMA / 2)
+    physics = deepinv_bridge.Physics(A, SIGMA)
+    y = physics.A(deepinv_bridge.unit(x))
+    m = deepinv_bridge.measurement(y, A, SIGMA / 2)
     assert torch.allclose(m.y, A(x)) and m.sigma == SIGMA
-    assert torch.allclose(bridge.signed(bridge.unit(x)), x)
-    noisy = physics(bridge.unit(torch.zeros(200, *SHAPE)))
+    assert torch.allclose(deepinv_bridge.signed(deepinv_bridge.unit(x)), x)
+    noisy = physics(deepinv_bridge.unit(torch.zeros(200, *SHAPE)))
     assert (noisy - 0.5).std().item() == pytest.approx(SIGMA / 2, rel=0.02)
 
 
@@ -50,7 +52,7 @@ def test_deepinvs_physics_are_our_operators(kind):
         "sampling": lambda: deepinv.physics.Downsampling(img_size=SHAPE, factor=2, filter="gaussian"),
         "hidden": lambda: deepinv.physics.Inpainting(img_size=SHAPE, mask=0.5),
     }[kind]()
-    A = bridge.operator(physics, SHAPE)
+    A = deepinv_bridge.operator(physics, SHAPE)
     pipe = small_pipe(16)
     m = A.measure(picture().float(), 0.05)
     out = pipe(m, "dmps", 4, lam=1.0, generator=seeded())
@@ -63,20 +65,20 @@ def test_dmps_is_a_data_fidelity():
     alpha_bar = 0.3
     s = ((1 - alpha_bar) / alpha_bar) ** 0.5
     y = A(picture(1))
-    m = bridge.Measurement(y, A, SIGMA)
+    m = deepinv_bridge.Measurement(y, A, SIGMA)
     ours = guidance.dmps_score(alpha_bar**0.5 * x, m, alpha_bar)
-    physics = bridge.Physics(A, SIGMA)
-    theirs = bridge.DMPS().grad(
-        bridge.unit(x), physics.A(bridge.unit(x)) * 0 + (y + A(torch.ones_like(x))) / 2, physics, s / 2
+    physics = deepinv_bridge.Physics(A, SIGMA)
+    theirs = deepinv_bridge.DMPS().grad(
+        deepinv_bridge.unit(x), physics.A(deepinv_bridge.unit(x)) * 0 + (y + A(torch.ones_like(x))) / 2, physics, s / 2
     )
     assert torch.allclose(theirs, -2 * alpha_bar**0.5 * ours, atol=1e-9)
 
 
 def test_dmps_runs_in_deepinvs_sampler():
     A = operators.make("sr4", SHAPE)
-    physics, x = bridge.Physics(A, SIGMA), bridge.unit(picture().float())
+    physics, x = deepinv_bridge.Physics(A, SIGMA), deepinv_bridge.unit(picture().float())
     sampler = deepinv.sampling.PosteriorDiffusion(
-        data_fidelity=bridge.DMPS(),
+        data_fidelity=deepinv_bridge.DMPS(),
         sde=deepinv.sampling.VarianceExplodingDiffusion(sigma_max=10.0),
         solver=deepinv.sampling.EulerSolver(timesteps=torch.linspace(1, 0.01, 30)),
         denoiser=deepinv.models.TVDenoiser(),
@@ -95,8 +97,8 @@ def test_faces64_is_a_denoiser_of_deepinv():
         for k in (50, 400, 900):
             noisy = x + schedule.s[k] * torch.randn(x.shape, generator=seeded(k))
             ours = pipe.denoiser(schedule)(schedule.alpha_bar[k] ** 0.5 * noisy, k)
-            found = theirs(bridge.unit(noisy), schedule.s[k] / 2)
-            assert (bridge.signed(found) - ours).abs().max() < 1e-5
+            found = theirs(deepinv_bridge.unit(noisy), schedule.s[k] / 2)
+            assert (deepinv_bridge.signed(found) - ours).abs().max() < 1e-5
 
 
 def linear_guess(schedule):
@@ -107,15 +109,15 @@ def linear_guess(schedule):
 def test_diffpir_is_deepinvs():
     """Its chain on our levels, from its first state and its noise; its lambda is twice our rho, by the units."""
     A = operators.make("deblur", SHAPE)
-    physics, y = bridge.Physics(A, SIGMA), None
-    y = physics.A(bridge.unit(picture().float()))
+    physics, y = deepinv_bridge.Physics(A, SIGMA), None
+    y = physics.A(deepinv_bridge.unit(picture().float()))
     full = Schedule.from_scheduler(DDPMScheduler(beta_start=1e-4, beta_end=0.02), 1000)
     of_level = {}
 
     def denoiser(u, sigma):
         k = min(range(1, 1001), key=lambda k: abs(full.s[k] - 2 * float(sigma)))
         of_level[len(of_level)] = k
-        return bridge.unit(linear_guess(full)(full.alpha_bar[k] ** 0.5 * bridge.signed(u), k).clamp(-1, 1))
+        return deepinv_bridge.unit(linear_guess(full)(full.alpha_bar[k] ** 0.5 * deepinv_bridge.signed(u), k).clamp(-1, 1))
 
     theirs = deepinv.sampling.DiffPIR(
         denoiser, deepinv.optim.data_fidelity.L2(), max_iter=12, zeta=0.3, lambda_=7.0
@@ -132,13 +134,13 @@ def test_diffpir_is_deepinvs():
         tuple(full.s[k] for k in levels),
     )
     torch.manual_seed(5)
-    first = bridge.signed(A.A_adjoint(y))
+    first = deepinv_bridge.signed(A.A_adjoint(y))
     s_t = own.s[-1]
     start = (first + (s_t**2 - SIGMA**2) ** 0.5 * torch.randn_like(first)) * full.alpha_bar[1000] ** 0.5
     noise = iter([start, *(torch.randn_like(first) for _ in range(len(levels) - 1))])
     guess = lambda x, k: linear_guess(full)(x, levels[k]).clamp(-1, 1)
-    x, _ = rivals.diffpir(guess, own, bridge.measurement(y, A, SIGMA / 2), noise.__next__, rho=3.5, eta=0.3)
-    assert (x - bridge.signed(found)).abs().max() < 1e-5
+    x, _ = others.diffpir(guess, own, deepinv_bridge.measurement(y, A, SIGMA / 2), noise.__next__, rho=3.5, eta=0.3)
+    assert (x - deepinv_bridge.signed(found)).abs().max() < 1e-5
 
 
 def test_ddrm_is_deepinvs():
@@ -165,5 +167,5 @@ def test_ddrm_is_deepinvs():
     start = schedule.alpha_bar[schedule.t] ** 0.5 * (A.V(y) + level * z[0])
     noise = iter([start, *z[1:], torch.zeros_like(x0)])
     keep = lambda k, x, x0_hat: (seen.append(x0_hat), x)[1]
-    rivals.ddrm(guess, schedule, bridge.Measurement(y, A, SIGMA), noise.__next__, callback=keep)
+    others.ddrm(guess, schedule, deepinv_bridge.Measurement(y, A, SIGMA), noise.__next__, callback=keep)
     assert (seen[-1] - found).abs().max() < 1e-5

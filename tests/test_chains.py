@@ -7,10 +7,12 @@ import pytest
 import torch
 from test_architecture import MODULES, graph
 
-from frugal import RestorationPipeline, Settings, chains, images, provenance
-from frugal.checks import Refusal
-from frugal.restore import chains_of, compare, guesses, restore
-from frugal.switches import sweep
+from frugal import RestorationPipeline, Settings, images
+from frugal.runs import kept
+from frugal.base import provenance
+from frugal.base.checks import Refusal
+from frugal.runs.restore import chains_of, compare, guesses, restore
+from frugal.runs.sweep import sweep
 
 FEW = Settings(steps=3)
 X0 = images.shipped("faces", limit=2)
@@ -19,7 +21,7 @@ COMPUTING = sorted(m.split(".")[1] for m in MODULES if m.count(".") == 1 and MOD
 
 @pytest.fixture
 def pipe(tmp_path, monkeypatch):
-    monkeypatch.setenv(chains.VARIABLE, str(tmp_path / "chains"))
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "chains"))
     pipe = RestorationPipeline.from_pretrained()
     pipe.set_progress_bar_config(disable=True)
     pipe.unet.calls = 0
@@ -59,7 +61,7 @@ def test_a_sweep_walks_the_path_of_dps_once(pipe):
     rows, restored = sweep(pipe, named, "sr4", 0.01, settings, [0, 2, 4], batch_size=1)
     assert pipe.unet.calls == 2 * (4 + 2 + 4)
     assert [(row["image"], row["switch"]) for row in rows] == [(n, k) for k in (0, 2, 4) for n in "ab"]
-    chains.prune(limit=0)
+    kept.prune(limit=0)
     for k in (0, 2, 4):
         one, x = compare(pipe, named, "sr4", 0.01, replace(settings, switch=k), ["hybrid"], batch_size=1)
         assert torch.equal(restored[k], x["hybrid"])
@@ -109,18 +111,18 @@ def test_another_version_is_computed(pipe, monkeypatch, version):
 
 @pytest.mark.parametrize("module", COMPUTING)
 def test_a_planted_change_in_any_module_is_noticed(module, tmp_path, monkeypatch):
-    before = chains.code()
+    before = kept.code()
     for path in provenance.HERE.glob("*.py"):
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(provenance, "HERE", tmp_path)
     provenance.code_digest.cache_clear()
-    assert chains.code() == before
+    assert kept.code() == before
     (tmp_path / f"{module}.py").open("a").write("\nPLANTED = 1\n")
     provenance.code_digest.cache_clear()
-    planted = chains.code()
+    planted = kept.code()
     monkeypatch.undo()
     provenance.code_digest.cache_clear()
-    assert planted != before == chains.code()
+    assert planted != before == kept.code()
 
 
 def test_a_chain_runs_through_no_other_module():
@@ -136,11 +138,11 @@ def test_a_chain_runs_through_no_other_module():
 
 def test_a_damaged_file_is_computed_again_and_old_ones_are_deleted(pipe):
     assert calls(pipe) == 3
-    first, second = sorted(chains.folder().iterdir())
+    first, second = sorted(kept.folder().iterdir())
     first.write_bytes(first.read_bytes()[:100])
     assert calls(pipe) == 3 and calls(pipe) == 0
-    chains.prune(limit=second.stat().st_size)
-    assert len([*chains.folder().iterdir()]) == 1
+    kept.prune(limit=second.stat().st_size)
+    assert len([*kept.folder().iterdir()]) == 1
 
 
 def test_without_a_folder_and_for_a_foreign_network_nothing_is_kept(pipe, monkeypatch):
@@ -154,6 +156,6 @@ def test_without_a_folder_and_for_a_foreign_network_nothing_is_kept(pipe, monkey
     other.set_progress_bar_config(disable=True)
     settings = other.complete(FEW, "dps", "sr4")
     chains_of(other, X0, "sr4", "dps", 0.01, settings)
-    assert chains.folder() is not None and not chains.folder().exists()
-    monkeypatch.delenv(chains.VARIABLE)
+    assert kept.folder() is not None and not kept.folder().exists()
+    monkeypatch.delenv(kept.VARIABLE)
     assert calls(pipe) == calls(pipe) == 3

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.show.choices import Line, choices, ranking
 
 MENUS = {"task": ["sr4", "box"], "passes": ["10", "20"]}

@@ -9,7 +9,8 @@ import pytest
 import torch
 from examples import folder_of_faces
 
-from frugal import cli, evaluate, images
+from frugal import cli, images
+from frugal.runs import evaluate
 from frugal.metrics import METRICS
 
 STEPS = ["--steps", "2", "--switch", "1"]

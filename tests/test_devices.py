@@ -9,7 +9,7 @@ import torch
 from examples import small_pipe
 
 from frugal import Measurement, operators
-from frugal.methods import METHODS
+from frugal.samplers import METHODS
 from frugal.operators import TASKS
 from frugal.schedule import Schedule
 

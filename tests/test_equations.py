@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from frugal.laboratory import GaussianMixture, transitions
-from frugal.statistics import paired_interval
+from frugal.results.statistics import paired_interval
 
 
 def test_eq_7m_is_bayes_rule_given_the_measurement():

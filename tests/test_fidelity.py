@@ -12,8 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.errors import SphinxWarning
 from sphinx.util.docutils import docutils_namespace
 
-from frugal import RestorationPipeline, Settings, images, restore
-from frugal.step_sizes import StepSizes
+from frugal import RestorationPipeline, Settings, images
+from frugal.runs import restore
+from frugal.prior.step_sizes import StepSizes
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

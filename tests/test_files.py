@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from frugal import devices, files, images
-from frugal.checks import Refusal
+from frugal.base import devices, files
+from frugal import images
+from frugal.base.checks import Refusal
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):

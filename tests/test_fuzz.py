@@ -12,8 +12,10 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from frugal import RestorationPipeline, damaged, images, prior, results
-from frugal.checks import Refusal
+from frugal import RestorationPipeline, images, prior
+from frugal.photo import damage
+from frugal.results import stored
+from frugal.base.checks import Refusal
 
 COUNT = int(os.environ.get("FUZZ", 0))
 SHARES = {"pictures": 0.6, "masks": 0.1, "results": 0.27, "priors": 0.03}
@@ -100,9 +102,9 @@ def test_masks_and_kernels(tmp_path):
     content = (tmp_path / "m.png").read_bytes()
     for i in range(tries("masks")):
         (tmp_path / "b.png").write_bytes(mutated(content, random.Random(i)))
-        mask = lambda: damaged.mask_of("inpaint", tmp_path / "photo.png", tmp_path / "b.png")
-        read_or_refused(lambda: damaged.operator("inpaint", (3, 64, 64), mask()))
-        read_or_refused(lambda: damaged.operator("deblur", (3, 64, 64), kernel=tmp_path / "b.png"))
+        mask = lambda: damage.mask_of("inpaint", tmp_path / "photo.png", tmp_path / "b.png")
+        read_or_refused(lambda: damage.operator("inpaint", (3, 64, 64), mask()))
+        read_or_refused(lambda: damage.operator("deblur", (3, 64, 64), kernel=tmp_path / "b.png"))
 
 
 def test_results(tmp_path):
@@ -115,8 +117,8 @@ def test_results(tmp_path):
         (tmp_path / "r.json").write_bytes(mutated(text, chance) if chance.random() < 0.4 else text)
 
         def read():
-            rows = results.rows_so_far(tmp_path / "r.json", {"task": "sr4", "seed": 0})
-            results.in_order(rows)
+            rows = stored.rows_so_far(tmp_path / "r.json", {"task": "sr4", "seed": 0})
+            stored.in_order(rows)
 
         read_or_refused(read)
 

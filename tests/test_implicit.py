@@ -6,8 +6,9 @@ import pytest
 import torch
 from examples import seeded, small_pipe
 
-from frugal import Measurement, guidance, implicit, operators
-from frugal.checks import Refusal
+from frugal import Measurement, guidance, operators
+from frugal.operators import two_functions
+from frugal.base.checks import Refusal
 
 SHAPE = (3, 16, 16)
 TASKS = ("denoise", "colorize", "sr4", "deblur", "deblur-motion", "inpaint-box", "inpaint-random")
@@ -16,7 +17,7 @@ TASKS = ("denoise", "colorize", "sr4", "deblur", "deblur-motion", "inpaint-box",
 def pair(task):
     """An operator of the book, and the same by its two functions alone."""
     A = operators.make(task, SHAPE)
-    return A, implicit.operator(A.A, A.A_adjoint, SHAPE, A.measurement_shape)
+    return A, two_functions.operator(A.A, A.A_adjoint, SHAPE, A.measurement_shape)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -76,4 +77,4 @@ def test_the_pseudo_inverse_explains_what_was_measured():
 )
 def test_what_is_no_operator_is_refused(A, adjoint, said):
     with pytest.raises(Refusal, match=f"^{said}"):
-        implicit.operator(A, adjoint, SHAPE, SHAPE)
+        two_functions.operator(A, adjoint, SHAPE, SHAPE)

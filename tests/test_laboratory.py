@@ -13,7 +13,8 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
-from frugal import Measurement, RestorationPipeline, collapse, guidance, operators, samplers
+from frugal import Measurement, RestorationPipeline, collapse, guidance, operators
+from frugal.samplers import poster
 from frugal.laboratory import ExactDenoiser, GaussianMixture
 from frugal.schedule import Schedule
 
@@ -220,7 +221,7 @@ def test_dmps_steps_to_the_conditional_mean_under_a_flat_prior(task, k):
     towards = conditional_mean(prior, x_k, m, alpha_bars(steps)[k])
     truth = steps.ancestral(k, x_k, towards, z) - start
     for lam in (1, 0.5):
-        ours, x0_hat = samplers.dmps_step(denoise, steps, k, x_k, z, m, lam)
+        ours, x0_hat = poster.dmps_step(denoise, steps, k, x_k, z, m, lam)
         assert close(ours - start, lam * truth, 1e-3) and torch.equal(x0_hat, denoise(x_k, k))
 
 
@@ -237,7 +238,7 @@ def test_dps_steps_to_the_conditional_mean_under_a_concentrated_prior(task, k):
     norm = torch.linalg.vector_norm(m.y - m.A(denoise(x_k, k))).item()
     zeta = (1 - alpha) / alpha**0.5 * norm / SIGMA**2
     for share in (1, 0.5):
-        ours, x0_hat = samplers.dps_step(denoise, steps, k, x_k, z, m, share * zeta)
+        ours, x0_hat = poster.dps_step(denoise, steps, k, x_k, z, m, share * zeta)
         assert close(ours - start, share * truth, 1e-3) and torch.equal(x0_hat, denoise(x_k, k))
 
 
@@ -246,7 +247,7 @@ def test_dps_steps_to_the_conditional_mean_under_a_concentrated_prior(task, k):
 
 def run(method, denoise, steps, m, noise, **settings):
     """x_0 by a method of the table, which takes the settings that are its own."""
-    kind = samplers.METHODS[method]
+    kind = poster.METHODS[method]
     return kind.sample(denoise, steps, m, noise, **{name: settings[name] for name in kind.parameters})[0]
 
 
@@ -260,7 +261,7 @@ def test_hybrid_backpropagates_while_more_than_switch_steps_remain(switch):
 
     m, _, _ = problem("sr4")
     normal = standard_normal()
-    _, backprops = samplers.hybrid(denoise, schedule(), m, lambda: normal(1, *SHAPE), 0.5, 1.0, switch)
+    _, backprops = poster.hybrid(denoise, schedule(), m, lambda: normal(1, *SHAPE), 0.5, 1.0, switch)
     assert seen == [(k, k > switch) for k in range(STEPS, 0, -1)]
     assert backprops.tolist() == [STEPS - switch]
 
@@ -277,7 +278,7 @@ def test_hybrid_turns_after_the_guess_that_collapses():
         normal = standard_normal(seed)
         return lambda: normal(1, *SHAPE)
 
-    found, backprops = samplers.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, "collapse", keep)
+    found, backprops = poster.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, "collapse", keep)
     switch = 100 - backprops
     assert 0 < switch.item() < 100
     curve = collapse.consecutive_psnr(guesses)
@@ -285,7 +286,7 @@ def test_hybrid_turns_after_the_guess_that_collapses():
     assert collapse.settled_from_curve(curve).item() == max(
         k for k in range(99) if (curve[98 - k :] >= 20).all()
     )
-    again, _ = samplers.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, switch.item())
+    again, _ = poster.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, switch.item())
     assert torch.equal(again, found)
 
 

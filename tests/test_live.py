@@ -7,7 +7,8 @@ import torch
 from diffusers import DDPMScheduler
 from examples import by_node, seeded
 
-from frugal import Measurement, operators, samplers
+from frugal import Measurement, operators
+from frugal.samplers import poster
 from frugal.laboratory import GaussianMixture
 from frugal.schedule import Schedule
 from frugal.show import live
@@ -30,7 +31,7 @@ def test_points_end_where_the_librarys_do_from_the_same_noise(mixture, tmp_path)
     A = operators.make("inpaint", shape, mask=torch.tensor([1, 0]).reshape(shape))
     m = Measurement(torch.full((50, 1), SETTINGS["y"]).double(), A, SETTINGS["sigma"])
     denoise = lambda x, k: mixture.denoise(x.flatten(1), schedule.alpha_bar[k]).reshape(x.shape)
-    x, _ = samplers.hybrid(denoise, schedule, m, draws.__next__, SETTINGS["zeta"], 1.0, SETTINGS["last"])
+    x, _ = poster.hybrid(denoise, schedule, m, draws.__next__, SETTINGS["zeta"], 1.0, SETTINGS["last"])
     html = live.moons(mixture, schedule, SETTINGS, mixture.means[:2], "caption").data
     given = json.loads(html.split("frugalMoons, ", 1)[1].rsplit(");}</script>", 1)[0])
     case = {"mixture": given["mixture"], "alpha_bar": schedule.alpha_bar}

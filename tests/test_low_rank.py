@@ -5,7 +5,7 @@ import torch
 from examples import full, low_rank, same, seeded
 
 from frugal import operators
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.laboratory import GaussianMixture, LowRankMixture
 
 

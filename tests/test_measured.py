@@ -8,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from frugal import RestorationPipeline, images, operators, provenance, restore, samplers
-from frugal.methods import METHODS
+from frugal import RestorationPipeline, images, operators
+from frugal.base import provenance
+from frugal.runs import restore
+from frugal.samplers import poster
+from frugal.samplers import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

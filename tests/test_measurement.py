@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from frugal import Measurement, operators
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 
 SHAPE = (3, 16, 16)
 A = operators.make("sr4", SHAPE)

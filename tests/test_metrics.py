@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frugal import images, lpips_weights, metrics
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.lpips_weights import LPIPSUnavailable
 
 

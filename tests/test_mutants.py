@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

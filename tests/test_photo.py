@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import convolve1d
 from skimage import data
 
-from frugal import RestorationPipeline, align, cli, damaged, images, operators
-from frugal.checks import Refusal
+from frugal import RestorationPipeline, cli, images, operators
+from frugal.photo import align, damage
+from frugal.base.checks import Refusal
 
 FAST = ["--steps", "2", "--fast"]
 
@@ -50,7 +51,7 @@ def astronaut(tmp_path_factory):
     [("sr4", (3, 16, 16)), ("colorize", (1, 64, 64)), ("deblur", (3, 64, 64)), ("denoise", (3, 64, 64))],
 )
 def test_a_photo_is_the_measurement_and_is_not_degraded(face, task, shape):
-    m = damaged.measured(face, operators.make(task), 0.01)
+    m = damage.measured(face, operators.make(task), 0.01)
     assert m.y.shape == (1, *shape)
     expected = images.load(face, shape[1], channels=shape[0])
     assert torch.equal(m.y[0], expected)
@@ -60,17 +61,17 @@ def test_hidden_pixels_are_not_looked_at(face, mask, tmp_path):
     spoilt = np.array(Image.open(face))
     spoilt[:, 20:40] = 77
     Image.fromarray(spoilt).save(tmp_path / "spoilt.png")
-    A = damaged.operator("inpaint", (3, 64, 64), damaged.mask_of("inpaint", face, mask))
+    A = damage.operator("inpaint", (3, 64, 64), damage.mask_of("inpaint", face, mask))
     assert A.measurement_shape == (3 * 64 * 44,)
     files = (face, tmp_path / "spoilt.png")
-    one, other = (damaged.measured(file, A, 0.01).y for file in files)
+    one, other = (damage.measured(file, A, 0.01).y for file in files)
     assert torch.equal(one, other)
 
 
 def test_a_mask_that_is_resized_hides_all_that_it_touches(tmp_path):
     grey = np.full((256, 256), 255, np.uint8)
     grey[100, 101] = 0
-    seen = damaged.seen(Image.fromarray(grey), 64, None)
+    seen = damage.seen(Image.fromarray(grey), 64, None)
     hidden = (~seen).nonzero()
     assert hidden.min(0).values.tolist() == [24, 24] and hidden.max(0).values.tolist() == [26, 26]
 
@@ -79,16 +80,16 @@ def test_a_transparent_part_is_a_mask(face, mask, tmp_path):
     erased = Image.open(face).convert("RGBA")
     erased.putalpha(Image.open(mask))
     erased.save(tmp_path / "erased.png")
-    by_alpha = damaged.mask_of("inpaint", tmp_path / "erased.png", None)
-    by_file = damaged.mask_of("inpaint", face, mask)
+    by_alpha = damage.mask_of("inpaint", tmp_path / "erased.png", None)
+    by_file = damage.mask_of("inpaint", face, mask)
     assert np.array_equal(np.array(by_alpha), np.array(by_file))
-    assert damaged.mask_of("inpaint-box", face, None) is None
+    assert damage.mask_of("inpaint-box", face, None) is None
 
 
 def test_a_kernel_from_a_file_sums_to_one(tmp_path):
     Image.fromarray(np.array([[0, 255, 0], [255, 255, 255]], np.uint8)).save(tmp_path / "k.png")
     assert torch.allclose(
-        damaged.read_kernel(tmp_path / "k.png"), torch.tensor([[0, 1, 0], [1, 1, 1]]).double() / 4
+        damage.read_kernel(tmp_path / "k.png"), torch.tensor([[0, 1, 0], [1, 1, 1]]).double() / 4
     )
 
 
@@ -101,20 +102,20 @@ def test_a_real_blur_is_explained_where_the_kernel_does_not_reach_over_the_rim(a
     left = {}
     for name, size in (("right", (1, 9)), ("wrong", (9, 1)), ("even", (2, 4))):
         Image.fromarray(np.full(size, 255, np.uint8)).save(tmp_path / "k.png")
-        A = damaged.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
+        A = damage.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
         h, w = size
         assert A.measurement_shape == (3, 64 - 2 * (h // 2), 64 - 2 * (w // 2))
-        left[name] = damaged.residual(damaged.measured(tmp_path / "shaken.png", A, 0.004, where), x0)[0]
+        left[name] = damage.residual(damage.measured(tmp_path / "shaken.png", A, 0.004, where), x0)[0]
     assert left["right"] < 1 and left["wrong"] > 10
     Image.fromarray(np.full((1, 64), 255, np.uint8)).save(tmp_path / "k.png")
     with pytest.raises(Refusal, match="^kernel: .* nothing would be left"):
-        damaged.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
+        damage.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
 
 
 def test_the_residual_of_the_truth_is_one(face):
     x0, A = images.load(face)[None], operators.make("sr4")
     m = A.measure(x0.expand(50, -1, -1, -1), 0.1, torch.Generator().manual_seed(0))
-    assert np.mean(damaged.residual(m, x0)) == pytest.approx(1, abs=0.02)
+    assert np.mean(damage.residual(m, x0)) == pytest.approx(1, abs=0.02)
 
 
 def test_a_damaged_photo_is_restored_and_no_quality_invented(face, mask, tmp_path, capsys):

@@ -8,8 +8,8 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
-from frugal.checks import Refusal
-from frugal.methods import METHODS
+from frugal.base.checks import Refusal
+from frugal.samplers import METHODS
 from frugal.schedule import Schedule, predicted_x0
 
 STEPS = 6

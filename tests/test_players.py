@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from frugal import images
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.show import players
 
 

@@ -9,7 +9,7 @@ import torch
 from examples import by_node, seeded
 
 from frugal import RestorationPipeline, images, operators
-from frugal.methods import METHODS
+from frugal.samplers import METHODS
 from frugal.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent

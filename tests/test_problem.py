@@ -5,10 +5,11 @@ import torch
 from diffusers import DDPMScheduler
 from examples import gaussian, low_rank, same, seeded, three
 
-from frugal import Measurement, RestorationPipeline, collapse, operators, samplers
-from frugal.checks import Refusal
+from frugal import Measurement, RestorationPipeline, collapse, operators
+from frugal.samplers import poster
+from frugal.base.checks import Refusal
 from frugal.laboratory import ExactDenoiser, GaussianMixture, Problem, draw, left_open
-from frugal.methods import METHODS
+from frugal.samplers import METHODS
 from frugal.schedule import Schedule
 
 
@@ -40,7 +41,7 @@ def test_branches_are_the_samplers_own_hybrid():
         noise = lambda g=g: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
         record = lambda k, x, x0_hat: guesses.append(x0_hat) or x
         guesses.clear()
-        theirs, _ = samplers.hybrid(problem.denoiser(schedule), schedule, m, noise, zeta, lam, k, record)
+        theirs, _ = poster.hybrid(problem.denoiser(schedule), schedule, m, noise, zeta, lam, k, record)
         assert same(x.flatten(), theirs.flatten())
         if k == 0:
             assert same(curves[zeta], collapse.consecutive_psnr(guesses), 1e-5)
@@ -53,7 +54,7 @@ def test_draws_are_the_methods_own_and_take_no_more_arguments_than_it_has():
     m = Measurement(problem.measurement.y.repeat_interleave(3, 0), problem.measurement.A, 0.1)
     g = seeded(1)
     noise = lambda: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
-    theirs, _ = samplers.dps(problem.denoiser(schedule), schedule, m, noise, 0.5)
+    theirs, _ = poster.dps(problem.denoiser(schedule), schedule, m, noise, 0.5)
     assert x.shape == (2, 3, 48) and same(x.flatten(), theirs.flatten())
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from frugal import RestorationPipeline, Settings, images
-from frugal.restore import compare, generators, measure, restore
+from frugal.runs.restore import compare, generators, measure, restore
 
 FEW = Settings(steps=2)
 METHODS = ("dps", "dmps", "hybrid")

@@ -7,11 +7,12 @@ import torch
 from diffusers import DDPMScheduler
 from examples import gaussian, same, seeded
 
-from frugal import Measurement, guidance, operators, rivals
-from frugal.methods import METHODS, POSTER
+from frugal import Measurement, guidance, operators
+from frugal.samplers import others
+from frugal.samplers import METHODS, POSTER
 from frugal.schedule import Schedule, ddim, noise_in
-from frugal.spectral import spectral_mean
-from frugal.step_sizes import RINGS, StepSizes, rings
+from frugal.samplers.spectral import spectral_mean
+from frugal.prior.step_sizes import RINGS, StepSizes, rings
 from frugal.waves import Waves
 
 SHAPE, N = (3, 8, 8), 192
@@ -70,7 +71,7 @@ def test_pigdm_pulls_along_the_gradient_of_its_gaussian():
     steps, k = schedule(), 40
     m, x_k = measured("sr4", normal(1, *SHAPE)), normal(1, *SHAPE, seed=1)
     bend = lambda x, k: torch.tanh(x) + 0.3 * x.flip(-1)
-    alone, _ = rivals.pigdm_step(bend, steps, k, x_k, 0.0, m, 0.0)
+    alone, _ = others.pigdm_step(bend, steps, k, x_k, 0.0, m, 0.0)
     x0_hat = bend(x_k, k)
     alone = alone - ddim(steps, k, x0_hat, noise_in(steps, k, x_k, x0_hat), 0.0, 0.0)
     r2, A = 1 - steps.alpha_bar[k], m.A.matrix()

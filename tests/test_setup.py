@@ -13,7 +13,7 @@ from jupyter_client.manager import KernelManager
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from frugal import compat
+from frugal.base import imports
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {"pytorch": "torch"}  # where conda-forge has a name of its own
@@ -75,7 +75,7 @@ def test_a_torchvision_that_loads_is_left_alone(monkeypatch):
     monkeypatch.setattr(compat, "_kept_alive", [])
     monkeypatch.setattr(torch.ops, "load_library", loaded.append)
     monkeypatch.setattr(torch.library, "Library", lambda *args: defined.append(args))
-    compat.mend_torchvision()
+    imports.mend_torchvision()
     assert len(loaded) == 1 and not defined
 
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from frugal import images, metrics, statistics
-from frugal.checks import Refusal
-from frugal.methods import METHODS
+from frugal import images, metrics
+from frugal.results import statistics
+from frugal.base.checks import Refusal
+from frugal.samplers import METHODS
 from frugal.metrics import METRICS
 from frugal.operators import make
 from frugal.show import figures, page, tables

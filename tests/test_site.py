@@ -9,7 +9,7 @@ import torch
 from examples import loaded, seeded
 
 from frugal import RestorationPipeline, Settings, images, metrics, operators
-from frugal.methods import METHODS
+from frugal.samplers import METHODS
 from frugal.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
 from frugal import RestorationPipeline, images
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.cli import main
 from frugal.operators import TASKS, make
 from frugal.show import page

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from frugal import statistics, tables
+from frugal.results import statistics, tables
 
 
 @pytest.mark.parametrize(

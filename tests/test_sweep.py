@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler
 from examples import low_rank, same, seeded
 
 from frugal import operators
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.laboratory import Problem, Sweep, best_of_other_half, sliced_wasserstein
 from frugal.schedule import Schedule
 

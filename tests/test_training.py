@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from frugal import RestorationPipeline, cli, training
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.training import objective
 from frugal.training.data import digest, read_pictures
 from frugal.training.loop import learning_rate

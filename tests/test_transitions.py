@@ -11,7 +11,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from frugal.checks import Refusal
+from frugal.base.checks import Refusal
 from frugal.laboratory import transitions
 from frugal.schedule import Schedule
 

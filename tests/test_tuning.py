@@ -9,7 +9,9 @@ import pytest
 import torch
 from examples import small_pipe
 
-from frugal import metrics, restore, step_sizes
+from frugal import metrics
+from frugal.runs import restore
+from frugal.prior import step_sizes
 from frugal.prior import digest
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,9 +7,10 @@ import pytest
 import torch
 from examples import small_pipe
 
-from frugal import images, restore
+from frugal import images
+from frugal.runs import restore
 from frugal.guidance import dmps_score
-from frugal.step_sizes import StepSizes
+from frugal.prior.step_sizes import StepSizes
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

@@ -14,18 +14,9 @@ from diffusers import DDPMScheduler, EulerDiscreteScheduler, PNDMScheduler
 from examples import small_pipe
 from PIL import Image
 
-from frugal import (
-    Measurement,
-    RestorationPipeline,
-    Settings,
-    images,
-    implicit,
-    metrics,
-    operators,
-    prior,
-    training,
-)
-from frugal.checks import Refusal
+from frugal import Measurement, RestorationPipeline, Settings, images, metrics, operators, prior, training
+from frugal.operators import two_functions
+from frugal.base.checks import Refusal
 from frugal.cli import main
 
 SENTENCES = Path(__file__).parents[1] / "book" / "wrong_input.md"

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from frugal.metrics import METRICS
-from frugal.statistics import judged, values
+from frugal.results.statistics import judged, values
 
 MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
 HEAD = ["variant", "of, on", *(f"{metric.heading} minus ours" for metric in METRICS.values())]

@@ -10,8 +10,9 @@ from functools import cache
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from frugal import RestorationPipeline, metrics, restore
-from frugal.methods import METHODS
+from frugal import RestorationPipeline, metrics
+from frugal.runs import restore
+from frugal.samplers import METHODS
 from frugal.operators import TASKS
 
 STEPS, SIGMA, ZETA, LAM = 3, 0.05, 10.0, 1.0

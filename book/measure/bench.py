@@ -13,11 +13,12 @@ from pathlib import Path
 
 import torch
 
-from frugal import Measurement, RestorationPipeline, images, metrics, operators, provenance
-from frugal.cost import Prices, prices
-from frugal.devices import choose
-from frugal.methods import METHODS
-from frugal.timing import median_seconds
+from frugal import Measurement, RestorationPipeline, images, metrics, operators
+from frugal.base import provenance
+from frugal.runs.cost import Prices, prices
+from frugal.base.devices import choose
+from frugal.samplers import METHODS
+from frugal.runs.timing import median_seconds
 
 from . import record
 

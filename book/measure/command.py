@@ -12,8 +12,8 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from frugal import results
-from frugal.checks import Refusal
+from frugal.results import stored
+from frugal.base.checks import Refusal
 from frugal.cli import Parser
 
 from . import (
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         content = measure(args)
         if PartialState().is_main_process:
             record.write(args.out, content)
-            for part in (record.part(args.out), *results.parts(args.out)):
+            for part in (record.part(args.out), *stored.parts(args.out)):
                 part.unlink(missing_ok=True)
     except Refusal as error:
         print(f"measure {args.name}: {error}", file=sys.stderr)

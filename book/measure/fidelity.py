@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, images, provenance
-from frugal.devices import choose
+from frugal import RestorationPipeline, images
+from frugal.base import checks, provenance
+from frugal.base.devices import choose
 from frugal.metrics import quality
 
 from . import record

@@ -21,9 +21,13 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, damaged, images, provenance, restore, results
-from frugal.devices import choose
-from frugal.methods import METHODS
+from frugal import RestorationPipeline, images
+from frugal.base import checks, provenance
+from frugal.photo import damage
+from frugal.runs import restore
+from frugal.results import stored
+from frugal.base.devices import choose
+from frugal.samplers import METHODS
 from frugal.metrics import quality
 from frugal.operators import TASKS
 
@@ -98,9 +102,9 @@ def measure(args: argparse.Namespace) -> dict:
         "out_of_distribution": images.named("out_of_distribution", pipe.size),
     }
     meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
-    own = results.part(args.out, state.process_index)
+    own = stored.part(args.out, state.process_index)
     how_much = ["many", "conditions", "further"]
-    files = (args.out, *results.parts(args.out))
+    files = (args.out, *stored.parts(args.out))
     before = [record.kept(file, meta, ["limit"], how_much) for file in files]
     done = {key(row): row for content in before for row in content.get("rows", [])}
     for run in tqdm(list(runs(args)), disable=not state.is_main_process):
@@ -148,7 +152,7 @@ def rows_of(pipe: RestorationPipeline, named: dict[str, torch.Tensor], run: Run,
     m = restore.measure(x0, run.task, run.sigma, seed)
     columns = quality(x, x0) | {
         "picture": [images.digest(one) for one in x0],
-        "residual": damaged.residual(m, x),
+        "residual": damage.residual(m, x),
         "spread": [None] * len(x0),
     }
     if (run.pictures, run.sigma, run.passes) == DRAWN_TWICE:

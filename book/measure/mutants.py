@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from frugal import provenance
-from frugal.checks import Refusal
+from frugal.base import provenance
+from frugal.base.checks import Refusal
 
 from . import record
 from .mistakes import MISTAKES

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from frugal import RestorationPipeline
-from frugal.devices import choose
+from frugal.base.devices import choose
 from frugal.training import draw
 from frugal.training.data import read_pictures
 from frugal.training.objective import NOISES, validation_loss

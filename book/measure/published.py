@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, images, provenance
-from frugal.devices import choose
+from frugal import RestorationPipeline, images
+from frugal.base import provenance
+from frugal.base.devices import choose
 from frugal.guidance import dmps_score
 from frugal.metrics import psnr, quality
 from frugal.show.page import rate

@@ -17,8 +17,9 @@ from types import ModuleType
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from frugal import RestorationPipeline, files, prior, provenance
-from frugal.devices import choose, describe
+from frugal import RestorationPipeline, prior
+from frugal.base import files, provenance
+from frugal.base.devices import choose, describe
 from frugal.operators import TASKS
 
 from .behaviour import behaviour, differing

@@ -12,9 +12,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, images, provenance, restore, step_sizes
+from frugal import RestorationPipeline, images
+from frugal.base import checks, provenance
+from frugal.runs import restore
+from frugal.prior import step_sizes
 from frugal.collapse import consecutive_psnr, settled_from_curve
-from frugal.devices import choose
+from frugal.base.devices import choose
 from frugal.operators import TASKS
 from frugal.show.page import Record, rate
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from frugal import images, prior
-from frugal.devices import choose
+from frugal.base.devices import choose
 from frugal.training import draw
 
 from . import record

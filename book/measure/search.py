@@ -17,19 +17,21 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, images, provenance, restore
-from frugal.centred import centred_step
-from frugal.devices import choose
+from frugal import RestorationPipeline, images
+from frugal.base import checks, provenance
+from frugal.runs import restore
+from frugal.samplers.closed_form import centred_step
+from frugal.base.devices import choose
 from frugal.guidance import centred_mean
 from frugal.measurement import Measurement
-from frugal.methods import METHODS
+from frugal.samplers import METHODS
 from frugal.metrics import quality
 from frugal.operators import TASKS
-from frugal.rivals import pigdm_step
-from frugal.samplers import Denoise, Noise, Pair, dps_step, in_two_phases, keep
+from frugal.samplers.others import pigdm_step
+from frugal.samplers.poster import Denoise, Noise, Pair, dps_step, in_two_phases, keep
 from frugal.schedule import Schedule
 from frugal.settings import Settings
-from frugal.spectral import spectral_mean
+from frugal.samplers.spectral import spectral_mean
 
 from . import record
 from .tuning import SIGMA

@@ -11,10 +11,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, Settings, checks, images, provenance, restore
-from frugal.devices import choose
+from frugal import RestorationPipeline, Settings, images
+from frugal.base import checks, provenance
+from frugal.runs import restore
+from frugal.base.devices import choose
 from frugal.metrics import quality
-from frugal.samplers import METHODS
+from frugal.samplers.poster import METHODS
 
 from . import record
 

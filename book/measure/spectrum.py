@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, files, images, step_sizes
-from frugal.devices import choose
+from frugal import RestorationPipeline, images
+from frugal.base import files
+from frugal.prior import step_sizes
+from frugal.base.devices import choose
 from frugal.schedule import Schedule
 from frugal.waves import Waves
 

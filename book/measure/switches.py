@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, images, metrics, provenance, step_sizes
-from frugal.devices import choose
+from frugal import RestorationPipeline, images, metrics
+from frugal.base import checks, provenance
+from frugal.prior import step_sizes
+from frugal.base.devices import choose
 from frugal.operators import TASKS
 
 from . import record

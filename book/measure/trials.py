@@ -10,8 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 from frugal import RestorationPipeline, Settings
-from frugal import statistics as stats
-from frugal.evaluate import evaluate
+from frugal.results import statistics as stats
+from frugal.runs.evaluate import evaluate
 from frugal.training import loop, train
 
 from . import record

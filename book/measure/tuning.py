@@ -13,15 +13,18 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from tqdm import tqdm
 
-from frugal import RestorationPipeline, checks, files, images, metrics, provenance, restore, step_sizes
-from frugal.checks import Refusal
-from frugal.devices import choose
+from frugal import RestorationPipeline, images, metrics
+from frugal.base import checks, files, provenance
+from frugal.runs import restore
+from frugal.prior import step_sizes
+from frugal.base.checks import Refusal
+from frugal.base.devices import choose
 from frugal.measurement import Measurement
 from frugal.metrics import METRICS
 from frugal.operators import TASKS
-from frugal.samplers import dmps_step, dps_step
+from frugal.samplers.poster import dmps_step, dps_step
 from frugal.schedule import Schedule
-from frugal.statistics import interval
+from frugal.results.statistics import interval
 from frugal.training.data import read_pictures
 
 from . import record

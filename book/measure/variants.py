@@ -11,10 +11,12 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch.nn import functional as F
 
-from frugal import RestorationPipeline, guidance, operators, restore, samplers
+from frugal import RestorationPipeline, guidance, operators
+from frugal.runs import restore
+from frugal.samplers import poster
 from frugal.measurement import Measurement
 from frugal.schedule import Schedule
-from frugal.step_sizes import StepSizes
+from frugal.prior.step_sizes import StepSizes
 
 SIGMA = 0.01
 
@@ -32,7 +34,7 @@ class Problem:
     zeta: float
     lam: float
     schedule: Schedule
-    guess: samplers.Denoise
+    guess: poster.Denoise
     clip: Callable[[torch.Tensor], torch.Tensor]
 
     def denoise(self, x_k: torch.Tensor, k: int) -> torch.Tensor:
@@ -50,12 +52,12 @@ Change = Callable[[Problem], Problem]
 
 def dps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """The library's DPS step, Eq. 3g."""
-    return samplers.dps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.zeta)[0]
+    return poster.dps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.zeta)[0]
 
 
 def dmps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """The library's DMPS step, Eq. 4h."""
-    return samplers.dmps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.lam)[0]
+    return poster.dmps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.lam)[0]
 
 
 def guided(correction: Step) -> Step:

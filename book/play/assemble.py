@@ -15,10 +15,10 @@ from io import BytesIO
 from pathlib import Path
 
 from frugal import RestorationPipeline, images, prior
-from frugal.files import whole
-from frugal.methods import BEST, METHODS, POSTER
+from frugal.base.files import whole
+from frugal.samplers import BEST, METHODS, POSTER
 from frugal.schedule import Schedule
-from frugal.step_sizes import between, rings
+from frugal.prior.step_sizes import between, rings
 
 HERE = Path(__file__).resolve().parent
 PRIOR, WEIGHTS = "faces64", "diffusion_pytorch_model.safetensors"

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ..samplers import Method
+from ..samplers.poster import Method
 from ..schedule import Schedule
 from ..waves import Waves
 from .mixtures import Mixture

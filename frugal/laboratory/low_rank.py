@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import torch
 
-from .. import checks, operators
-from ..checks import Refusal
+from ..base import checks
+from .. import operators
+from ..base.checks import Refusal
 from ..measurement import LinearOperator
 from .mixtures import Mixture, Triple, along, check_measurement, check_parts
 

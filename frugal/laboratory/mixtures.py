@@ -11,7 +11,7 @@ from typing import Self
 
 import torch
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from ..measurement import LinearOperator
 
 Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

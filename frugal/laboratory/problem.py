@@ -7,10 +7,10 @@ from typing import Any, Self
 import torch
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from ..collapse import consecutive_psnr
 from ..measurement import LinearOperator, Measurement
-from ..samplers import Denoise, dmps_step, dps_step
+from ..samplers.poster import Denoise, dmps_step, dps_step
 from ..schedule import Schedule
 from .mixtures import Mixture, exact_score
 

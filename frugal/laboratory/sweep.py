@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 
 import torch
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from ..schedule import Schedule
 from .distances import sliced_wasserstein
 from .problem import Problem

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import torch
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from ..schedule import Schedule
 
 

@@ -22,8 +22,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..checks import Refusal
-from ..files import whole
+from ..base.checks import Refusal
+from ..base.files import whole
 
 LAYERS = (0, 3, 6, 8, 10)  # positions of the five convolutions in torchvision's alexnet.features
 TENSORS_SHA256 = "98622e1515ed40b816f19538c9ed179416c9623bf19c9c729692d30d15374a47"

@@ -11,7 +11,7 @@ from html import escape
 import torch
 from IPython.display import HTML
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from .players import img
 
 STYLE = """<style>

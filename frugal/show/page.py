@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from .. import devices, images, timing
+from ..base import devices
+from .. import images
+from ..runs import timing
 from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline

@@ -15,7 +15,7 @@ import torch
 from IPython.display import HTML
 from PIL import Image
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from ..images import to_uint8
 
 # --at is the slider's value; a film is one tall picture of which the window shows frame --at of --last.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from IPython.display import Markdown
 
-from .. import tables
-from ..statistics import interval, values, with_interval
+from ..results import tables
+from ..results.statistics import interval, values, with_interval
 
 
 def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> Markdown:

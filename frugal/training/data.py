@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from .. import checks, images
-from ..checks import Refusal
+from ..base import checks
+from .. import images
+from ..base.checks import Refusal
 
 HELD_OUT = 128  # at most so many pictures make the validation loss
 

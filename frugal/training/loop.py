@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from .. import checks
-from ..checks import Refusal
+from ..base import checks
+from ..base.checks import Refusal
 from .data import digest, split
 from .network import CHANNELS, load_prior, new_prior
 from .objective import draw_batch, level_shares, target

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from ..checks import Refusal
+from ..base.checks import Refusal
 from ..pipeline import RestorationPipeline
 
 CHANNELS = (32, 64, 128, 192)

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torchvision.utils import make_grid
 
 from .. import images
-from ..checks import Refusal
-from ..files import explained, whole
+from ..base.checks import Refusal
+from ..base.files import explained, whole
 from .objective import validation_loss
 from .samples import draw
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import torch
 
-from .centred import by_mean
-from .implicit import conjugate_gradients
-from .measurement import Measurement
-from .samplers import Callback, Denoise, Noise, Pair, keep
-from .schedule import Schedule
-from .waves import Waves
+from .closed_form import by_mean
+from ..operators.two_functions import conjugate_gradients
+from ..measurement import Measurement
+from .poster import Callback, Denoise, Noise, Pair, keep
+from ..schedule import Schedule
+from ..waves import Waves
 
 ITERATIONS = 8  # of conjugate gradients; with many more, what rounding does is no longer small
 

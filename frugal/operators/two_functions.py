@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .checks import Refusal
-from .measurement import TOLERANCE, LinearOperator, Transform
+from ..base.checks import Refusal
+from ..measurement import TOLERANCE, LinearOperator, Transform
 
 ITERATIONS = 500  # of conjugate gradients, at most
 AGREE = 1e-4  # relative, of linearity and adjoint with numbers of 32 bits

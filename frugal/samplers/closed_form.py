@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from .guidance import centred_mean
-from .measurement import Measurement
-from .rivals import none_back_propagated, pigdm_step
-from .samplers import Callback, Denoise, Noise, Pair, in_two_phases, keep
-from .schedule import Schedule, ddim, noise_in
+from ..guidance import centred_mean
+from ..measurement import Measurement
+from .others import none_back_propagated, pigdm_step
+from .poster import Callback, Denoise, Noise, Pair, in_two_phases, keep
+from ..schedule import Schedule, ddim, noise_in
 
 Mean = Callable[[int, torch.Tensor], torch.Tensor]
 

@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from scipy.optimize import nnls
 
-from .operators import make
-from .pipeline import RestorationPipeline
+from ..operators import make
+from ..pipeline import RestorationPipeline
 from .timing import median_seconds
 
 

@@ -9,15 +9,17 @@ from accelerate import PartialState
 from accelerate.utils import find_executable_batch_size, gather_object
 from tqdm import tqdm
 
-from . import checks, images, provenance, results
+from ..base import checks, provenance
+from .. import images
+from ..results import stored
 from .cost import ROUGH, prices
-from .devices import describe
-from .files import write_json
-from .methods import METHODS
-from .operators import make
-from .pipeline import RestorationPipeline
+from ..base.devices import describe
+from ..base.files import write_json
+from ..samplers import METHODS
+from ..operators import make
+from ..pipeline import RestorationPipeline
 from .restore import restore, warm_up
-from .settings import Settings
+from ..settings import Settings
 from .timing import median_seconds
 
 WORTH_TIMING = 2000  # network calls, from which the prices of a run are measured before it
@@ -72,7 +74,7 @@ def evaluate(
     ]
     pictures = [(name, images.digest(x), x) for name, x in pictures]
     asked = {(digest, name) for name, digest, _ in pictures}
-    before, there = results.parts(out), results.rows_so_far(out, meta)
+    before, there = stored.parts(out), stored.rows_so_far(out, meta)
     done = {key: row for key, row in there.items() if key[:2] in asked}
     if state.is_main_process and (dropped := len(there) - len(done)):
         print(f"{out}: {dropped} rows of pictures that are not asked for are dropped")
@@ -88,23 +90,23 @@ def evaluate(
                 new, _ = restore(pipe, torch.stack([x for _, _, x in batch]), task, method, sigma, settings)
                 for (name, _, _), row in zip(batch, new):
                     row = {"image": name, **row}
-                    done[results.key(row)] = row
+                    done[stored.key(row)] = row
                 content = {"meta": meta, "rows": list(done.values())}
-                write_json(results.part(out, state.process_index), content)
+                write_json(stored.part(out, state.process_index), content)
                 bar.update(cost[method] * len(batch))
 
     restore_all()
     bar.close()
     state.wait_for_everyone()
-    rows = {results.key(row): row for row in gather_object(list(done.values()))}
+    rows = {stored.key(row): row for row in gather_object(list(done.values()))}
     if state.is_main_process:
-        meanwhile = results.rows_so_far(out, meta)  # of another run into the same file
+        meanwhile = stored.rows_so_far(out, meta)  # of another run into the same file
         rows = {key: row for key, row in meanwhile.items() if key[:2] in asked} | rows
         more = {"images": folder.name, "limit": limit, "seconds_per_call": seconds_per_call(pipe)}
-        content = {"meta": {**meta, **more, **provenance.versions()}, "rows": results.in_order(rows)}
+        content = {"meta": {**meta, **more, **provenance.versions()}, "rows": stored.in_order(rows)}
         write_json(out, content)
     state.wait_for_everyone()  # what the first process reads is removed after it was read
-    for file in (*before, results.part(out, state.process_index)):
+    for file in (*before, stored.part(out, state.process_index)):
         file.unlink(missing_ok=True)
     return out
 

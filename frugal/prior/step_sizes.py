@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from .checks import Refusal
+from ..base.checks import Refusal
 
 FILE = "step_sizes.json"
 STEPS = 100  # of the tuning; DPS's step grows in proportion where the steps are fewer

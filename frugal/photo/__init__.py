@@ -10,16 +10,18 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from . import align, checks, damaged, images, provenance
-from .checks import Refusal
-from .devices import describe
-from .implicit import ImplicitOperator
-from .measurement import Measurement
-from .methods import METHODS
-from .metrics import METRICS
-from .pipeline import RestorationOutput, RestorationPipeline
-from .restore import generator, scored
-from .settings import Settings
+from . import align, damage
+from ..base import checks, provenance
+from .. import images
+from ..base.checks import Refusal
+from ..base.devices import describe
+from ..operators.two_functions import ImplicitOperator
+from ..measurement import Measurement
+from ..samplers import METHODS
+from ..metrics import METRICS
+from ..pipeline import RestorationOutput, RestorationPipeline
+from ..runs.restore import generator, scored
+from ..settings import Settings
 
 UNEXPLAINED = 5.0  # sigma; the truth is at 1, good restorations of a clean file lie between a half and 4
 
@@ -59,16 +61,16 @@ def restore_photo(
     """
     checks.folder_of("out", out)
     done = pipe.complete(job.settings, job.method, job.task)
-    mask = damaged.mask_of(job.task, photo, job.mask)
+    mask = damage.mask_of(job.task, photo, job.mask)
     where = job.crop if job.align is None else framed(photo, mask, job.align)
-    A = damaged.operator(job.task, pipe.image_shape, mask, job.kernel, where)
+    A = damage.operator(job.task, pipe.image_shape, mask, job.kernel, where)
     x0 = None
     if job.degrade:
         x0 = images.load(photo, pipe.size, where, pipe.image_shape[0])[None]
         name = images.digest(x0[0])
         m = A.measure(x0, job.sigma, generator(done.seed, name, "measurement"))
     else:
-        m = damaged.measured(photo, A, job.sigma, where)
+        m = damage.measured(photo, A, job.sigma, where)
         name = images.digest(A.A_adjoint(m.y)[0])
     about = identity(job, done, m, where, made_by or origin(pipe))
     if made_by and images.about(out) == about:
@@ -142,7 +144,7 @@ def judged(x: torch.Tensor, m: Measurement, x0: torch.Tensor | None) -> str:
             METRICS[name].heading: value for name, (value,) in scored(x, x0).items() if value is not None
         }
         return ", ".join(f"{heading} {value:.3f}" for heading, value in known.items())
-    (left,) = damaged.residual(m, x)
+    (left,) = damage.residual(m, x)
     said = f"differs from the measurement by {left:.2f} sigma"
     if left > UNEXPLAINED:
         said += (

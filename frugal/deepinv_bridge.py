@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
-from . import compat, guidance, implicit
+from .base import imports
+from . import guidance
+from .operators import two_functions
 from .measurement import LinearOperator, Measurement
 
-compat.mend_torchvision()
+imports.mend_torchvision()
 
 import deepinv  # noqa: E402
 from deepinv.sampling.noisy_datafidelity import NoisyDataFidelity  # noqa: E402
@@ -48,7 +50,7 @@ def operator(
     """deepinv's linear physics as an operator of ours, by ``implicit.operator``; raises Refusal as that does."""
     with torch.no_grad():
         shape = physics.A(torch.zeros(1, *image_shape)).shape[1:]
-    return implicit.operator(physics.A, physics.A_adjoint, image_shape, tuple(shape), name)
+    return two_functions.operator(physics.A, physics.A_adjoint, image_shape, tuple(shape), name)
 
 
 def measurement(y: torch.Tensor, A: LinearOperator, sigma: float) -> Measurement:

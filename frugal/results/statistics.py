@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from .metrics import METRICS
+from ..metrics import METRICS
 
 Interval = tuple[float, float, float]  # mean, low, high
 MARGINS = {"psnr": 0.1, "lpips": 0.002}  # differences that nobody would see: dB, and LPIPS

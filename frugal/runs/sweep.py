@@ -7,15 +7,15 @@ from dataclasses import replace
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 
-from . import chains
-from .chains import Chain
-from .checks import Refusal
-from .measurement import Measurement
-from .pipeline import RestorationPipeline
+from . import kept
+from .kept import Chain
+from ..base.checks import Refusal
+from ..measurement import Measurement
+from ..pipeline import RestorationPipeline
 from .restore import generators, judged, made, measure
-from .samplers import dmps_step, dps_step
-from .schedule import Schedule
-from .settings import Settings
+from ..samplers.poster import dmps_step, dps_step
+from ..schedule import Schedule
+from ..settings import Settings
 
 
 def sweep(
@@ -37,20 +37,20 @@ def sweep(
     names, x0 = list(named), torch.stack(list(named.values()))
     rows: dict[int, list[dict]] = {k: [] for k in switches}
     restored: dict[int, list[torch.Tensor]] = {k: [] for k in switches}
-    common = chains.in_common(pipe)
+    common = kept.in_common(pipe)
     done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}
     for batch in torch.arange(len(x0)).split(batch_size):
         some, m = x0[batch], measure(x0[batch], task, sigma, settings.seed)
         files = {
-            k: [chains.file_of(common, m, i, made(x, "hybrid", done[k])) for i, x in enumerate(some)]
+            k: [kept.file_of(common, m, i, made(x, "hybrid", done[k])) for i, x in enumerate(some)]
             for k in switches
         }
-        found = {k: [chains.find(file) for file in files[k]] for k in switches}
+        found = {k: [kept.find(file) for file in files[k]] for k in switches}
         missing = [k for k in switches if None in found[k]]
         for k, new in walked(pipe, m, some, done[missing[0]], missing).items() if missing else ():
             found[k] = new
             for file, chain in zip(files[k], new):
-                chains.keep(file, chain)
+                kept.keep(file, chain)
         for k in switches:
             of, x = judged(found[k], some, task, "hybrid", sigma, done[k])
             rows[k] += [{"image": names[i], **row} for i, row in zip(batch.tolist(), of)]

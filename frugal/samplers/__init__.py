@@ -1,9 +1,9 @@
 """Every method that the pipeline, the command and the tables know: the poster's, the repaired ones, and others'."""
 
-from .centred import centred, relay
-from .rivals import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
-from .samplers import METHODS as POSTER
-from .samplers import Method
+from .closed_form import centred, relay
+from .others import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
+from .poster import METHODS as POSTER
+from .poster import Method
 from .spectral import spectral
 
 # Colours that the colour-blind can tell apart: Okabe & Ito's for the poster's three, mostly Tol's for the others.

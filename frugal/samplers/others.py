@@ -7,10 +7,10 @@ authors' code, or of InverseBench or deepinv where they were read there.
 
 import torch
 
-from .guidance import centred_mean
-from .measurement import Measurement
-from .samplers import Callback, Denoise, Noise, Pair, keep
-from .schedule import Schedule, ddim, noise_in
+from ..guidance import centred_mean
+from ..measurement import Measurement
+from .poster import Callback, Denoise, Noise, Pair, keep
+from ..schedule import Schedule, ddim, noise_in
 
 
 def none_back_propagated(x: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from diffusers.utils import logging
 
-from . import checks
+from ..base import checks
 from . import step_sizes as sizes
-from .checks import Refusal
-from .schedule import PREDICTION_TYPES
+from ..base.checks import Refusal
+from ..schedule import PREDICTION_TYPES
 from .step_sizes import StepSizes
 
 SHIPPED = Path(__file__).parent / "priors"

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import torch
 
-from .collapse import Watch
-from .guidance import dmps_score, residual_gradient
-from .measurement import Measurement
-from .schedule import Schedule
+from ..collapse import Watch
+from ..guidance import dmps_score, residual_gradient
+from ..measurement import Measurement
+from ..schedule import Schedule
 
 Denoise = Callable[[torch.Tensor, int], torch.Tensor]
 Noise = Callable[[], torch.Tensor]

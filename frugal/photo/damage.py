@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import images, implicit
-from .checks import Refusal
-from .implicit import ImplicitOperator
-from .measurement import LinearOperator, Measurement
-from .operators import TASKS, make
+from .. import images
+from ..operators import two_functions
+from ..base.checks import Refusal
+from ..operators.two_functions import ImplicitOperator
+from ..measurement import LinearOperator, Measurement
+from ..operators import TASKS, make
 
 
 def measured(path: Path, A: LinearOperator, sigma: float, crop: images.Crop = None) -> Measurement:
@@ -90,7 +91,7 @@ def operator(
         )
     small = (C, H - 2 * h, W - 2 * w)
     around = lambda y: torch.nn.functional.pad(y, (w, w, h, h))
-    return implicit.operator(
+    return two_functions.operator(
         lambda x: inside(A(x), small), lambda y: A.A_adjoint(around(y)), shape, small, task
     )
 

@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from .checks import Refusal
-from .methods import METHODS
-from .metrics import METRICS
+from ..base.checks import Refusal
+from ..samplers import METHODS
+from ..metrics import METRICS
 
 TEXTS = ("image", "picture", "task", "method")
 NUMBERS = ("seconds", "nfe", "backprops", "switch")

@@ -7,14 +7,15 @@ from dataclasses import asdict
 
 import torch
 
-from . import chains, images
-from .chains import Chain
-from .measurement import Measurement
-from .metrics import quality
-from .operators import make
-from .pipeline import RestorationPipeline
-from .samplers import METHODS
-from .settings import Settings
+from . import kept
+from .. import images
+from .kept import Chain
+from ..measurement import Measurement
+from ..metrics import quality
+from ..operators import make
+from ..pipeline import RestorationPipeline
+from ..samplers.poster import METHODS
+from ..settings import Settings
 
 
 def generator(seed: int, picture: str, role: str) -> torch.Generator:
@@ -113,18 +114,18 @@ def chains_of(
 
     A chain has "x0" (C, H, W), "backprops" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
     """
-    m, found, common = measure(x0, task, sigma, done.seed), {}, chains.in_common(pipe)
+    m, found, common = measure(x0, task, sigma, done.seed), {}, kept.in_common(pipe)
     for i, x in enumerate(x0):
-        files = [chains.file_of(common, m, i, made(x, method, done, more)) for more in (False, True)]
-        found[i] = (files, chains.find(files[with_guesses]))
+        files = [kept.file_of(common, m, i, made(x, method, done, more)) for more in (False, True)]
+        found[i] = (files, kept.find(files[with_guesses]))
     missing = [i for i, (_, chain) in found.items() if chain is None]
     if missing:
         for i, chain in zip(missing, computed(pipe, m[missing], x0[missing], method, done, with_guesses)):
             files, _ = found[i]
             found[i] = files, chain
-            chains.keep(files[with_guesses], chain)
+            kept.keep(files[with_guesses], chain)
             if with_guesses:
-                chains.keep(files[False], {name: chain[name] for name in chain if name != "guesses"})
+                kept.keep(files[False], {name: chain[name] for name in chain if name != "guesses"})
     return [chain for _, chain in found.values()]
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from .methods import METHODS
-from .metrics import METRICS
+from ..samplers import METHODS
+from ..metrics import METRICS
 from .statistics import column, interval, paired_interval, values, with_interval, without_partner
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from . import images
-from .checks import Refusal
+from .. import images
+from ..base.checks import Refusal
 
 # Where the detector's box lies in the frame of aligned CelebA, as shares of the frame's side: the medians over the
 # synthetic faces that ship, 18 of whose 20 it finds.

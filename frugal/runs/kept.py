@@ -16,9 +16,9 @@ from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from . import files, provenance
-from .measurement import Measurement
-from .pipeline import RestorationPipeline
+from ..base import files, provenance
+from ..measurement import Measurement
+from ..pipeline import RestorationPipeline
 
 VARIABLE = "FRUGAL_CHAINS"
 LIMIT = 2 * 2**30  # bytes

@@ -7,9 +7,9 @@ from functools import partial
 
 import torch
 
-from . import checks
-from .checks import Refusal
-from .measurement import LinearOperator
+from ..base import checks
+from ..base.checks import Refusal
+from ..measurement import LinearOperator
 
 Shape = tuple[int, ...]  # of a picture, (C, H, W)
 
