@@ -1,4 +1,7 @@
-"""The command ``frugal``: restore photos, evaluate methods on a folder, train a prior."""
+"""The command ``frugal``: restore photos, evaluate methods on a folder, train a prior.
+
+What a command needs is imported when it is asked for, so that ``frugal --help`` answers at once.
+"""
 
 import argparse
 import json
@@ -6,18 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import prior, training
-from .results import tables
-from .base.checks import Refusal
-from .base.devices import choose
-from .runs.evaluate import evaluate
-from .samplers import BEST, METHODS, POSTER
-from .operators import TASKS
-from .photo import Job, restore_all
-from .pipeline import RestorationPipeline
-from .settings import Settings
-from .training.network import CHANNELS
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +29,10 @@ def switch(text: str) -> int | str:
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """The arguments that restore and evaluate share."""
-    add, default = parser.add_argument, Settings()
+    from .operators import TASKS
+    from .samplers import METHODS
+
+    add = parser.add_argument
     add("--task", required=True, help=", ".join(TASKS))
     own = ", ".join(f"{method.steps} for {name}" for name, method in METHODS.items() if method.steps != 100)
     add(
@@ -42,7 +40,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )
     add("--switch", type=switch, help="how many of the last steps are DMPS, or 'collapse' (default: half)")
     add("--sigma", type=float, default=0.01, help="noise in [-1, 1] units (default %(default)s)")
-    add("--seed", type=int, default=default.seed, help="of the noise (default %(default)s)")
+    add("--seed", type=int, default=0, help="of the noise (default %(default)s)")
     add("--prior", default="faces64", help="a shipped name, a folder, or a hub id (default %(default)s)")
     add(
         "--crop",
@@ -56,6 +54,8 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 
 def add_restoring(parser: argparse.ArgumentParser) -> None:
     """The arguments of restore."""
+    from .samplers import BEST, METHODS
+
     add = parser.add_argument
     add("photo", type=Path, help="a picture, or a folder of pictures")
     add("--method", default=BEST, help=f"{', '.join(METHODS)} (default %(default)s)")
@@ -90,6 +90,9 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
 
 def add_training(parser: argparse.ArgumentParser) -> None:
     """The arguments of train; the defaults are those of ``training.train``."""
+    from .training import train
+    from .training.network import CHANNELS
+
     add, levels = parser.add_argument, " ".join(map(str, CHANNELS))
     add("--images", nargs="+", required=True, help="folders, or .npy files of uint8 (N, size, size, 3)")
     add("--out", required=True, help="folder of the prior; the same command goes on from what is there")
@@ -106,46 +109,40 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add("--every", type=int, help="steps between validations (default %(default)s)")
     add("--seed", type=int, help="of the weights and of every step (default %(default)s)")
     add("--compile", action="store_true", help="use torch.compile; on a CPU it needs a C++ compiler")
-    parser.set_defaults(**training.train.__kwdefaults__ or {})
+    parser.set_defaults(**train.__kwdefaults__ or {})
 
 
-def settings(args: argparse.Namespace) -> Settings:
+def add_evaluating(parser: argparse.ArgumentParser) -> None:
+    """The arguments of evaluate."""
+    from .samplers import METHODS, POSTER
+
+    add = parser.add_argument
+    add("--images", type=Path, required=True)
+    add("--methods", nargs="+", default=list(POSTER), help=", ".join(METHODS))
+    add_sampling(parser)
+    add("--batch-size", type=int, default=10, help="pictures restored together (default 10)")
+    add("--limit", type=int, help="only the first so many pictures")
+    add("--out", type=Path, required=True, help="RESULTS.json")
+
+
+def add_prior(parser: argparse.ArgumentParser) -> None:
+    """The argument of info."""
+    parser.add_argument("prior", help="a shipped name, a folder, or a hub id")
+
+
+def settings(args: argparse.Namespace) -> "Settings":
     """The ``Settings`` among the arguments."""
+    from .settings import Settings
+
     return Settings(args.steps, args.switch, args.zeta, args.lam, args.seed)
-
-
-def build_parser() -> Parser:
-    """The command line, as documented in book/reproduce.md."""
-    parser = Parser(prog="frugal", description="Frugal zero-shot image restoration with diffusion models.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    one = commands.add_parser(
-        "restore", help="restore a damaged photo, or degrade a sharp one and restore it"
-    )
-    add_restoring(one)
-    one.set_defaults(run=run_restore)
-
-    many = commands.add_parser("evaluate", help="measure methods on a folder of pictures")
-    many.add_argument("--images", type=Path, required=True)
-    many.add_argument("--methods", nargs="+", default=list(POSTER), help=", ".join(METHODS))
-    add_sampling(many)
-    many.add_argument("--batch-size", type=int, default=10, help="pictures restored together (default 10)")
-    many.add_argument("--limit", type=int, help="only the first so many pictures")
-    many.add_argument("--out", type=Path, required=True, help="RESULTS.json")
-    many.set_defaults(run=run_evaluate)
-
-    what = commands.add_parser("info", help="say what a prior is")
-    what.add_argument("prior", help="a shipped name, a folder, or a hub id")
-    what.set_defaults(run=run_info)
-
-    new = commands.add_parser("train", help="train a prior on a folder of pictures")
-    add_training(new)
-    new.set_defaults(run=run_train)
-    return parser
 
 
 def run_restore(args: argparse.Namespace) -> int:
     """Restore, save, and say what was done; 2 where photos of a folder had to be left out."""
+    from .base.devices import choose
+    from .photo import Job, restore_all
+    from .pipeline import RestorationPipeline
+
     pipe = RestorationPipeline.from_pretrained(args.prior).to(choose())
     if args.fast:
         pipe.speed_up()
@@ -170,6 +167,9 @@ def run_restore(args: argparse.Namespace) -> int:
 
 def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate and print the mean of each method that was asked for."""
+    from .results import tables
+    from .runs.evaluate import evaluate
+
     files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size", "fast")}
     out = evaluate(
         args.images, args.task, args.methods, args.out, sigma=args.sigma, settings=settings(args), **files
@@ -181,6 +181,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 def run_info(args: argparse.Namespace) -> int:
     """Say what a prior is."""
+    from . import prior
+    from .pipeline import RestorationPipeline
+
     pipe = RestorationPipeline.from_pretrained(args.prior)
     for what, value in prior.facts(args.prior, pipe).items():
         print(f"{what + ':':12}{value}")
@@ -189,15 +192,40 @@ def run_info(args: argparse.Namespace) -> int:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train a prior and print its folder."""
-    own = training.train.__kwdefaults__ or {}
+    from .training import train
+
+    own = train.__kwdefaults__ or {}
     chosen = {name: value for name, value in vars(args).items() if name in own}
-    print(training.train(args.images, args.out, **chosen))
+    print(train(args.images, args.out, **chosen))
     return 0
+
+
+COMMANDS = {  # name: what it does, its arguments, what runs
+    "restore": ("restore a damaged photo, or degrade a sharp one and restore it", add_restoring, run_restore),
+    "evaluate": ("measure methods on a folder of pictures", add_evaluating, run_evaluate),
+    "info": ("say what a prior is", add_prior, run_info),
+    "train": ("train a prior on a folder of pictures", add_training, run_train),
+}
+
+
+def build_parser(asked: str | None) -> Parser:
+    """The command line; of the commands, only the one ``asked`` for has its arguments."""
+    parser = Parser(prog="frugal", description="Frugal zero-shot image restoration with diffusion models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (what, add_arguments, run) in COMMANDS.items():
+        one = commands.add_parser(name, help=what)
+        if name == asked:
+            add_arguments(one)
+            one.set_defaults(run=run)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; a refusal ends in one sentence on stderr and exit code 2, a bug in its trace."""
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    args = build_parser(next(iter(words), None)).parse_args(words)
+    from .base.checks import Refusal
+
     try:
         return args.run(args)
     except Refusal as error:

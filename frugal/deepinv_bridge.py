@@ -7,17 +7,13 @@ deviation sigma in our units is sigma / 2 in deepinv's.
 
 from typing import Any
 
+import deepinv
 import torch
+from deepinv.sampling.noisy_datafidelity import NoisyDataFidelity
 
-from .base import imports
 from . import guidance
-from .operators import two_functions
 from .measurement import LinearOperator, Measurement
-
-imports.mend_torchvision()
-
-import deepinv  # noqa: E402
-from deepinv.sampling.noisy_datafidelity import NoisyDataFidelity  # noqa: E402
+from .operators import two_functions
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:

@@ -6,8 +6,11 @@ y (B, *measurement_shape), and the pictures of a batch do not influence each oth
 
 import torch
 
-from .operators.two_functions import ImplicitOperator
 from .measurement import Measurement
+from .operators.two_functions import ImplicitOperator, conjugate_gradients
+from .waves import Waves
+
+ITERATIONS = 8  # of conjugate gradients; with many more, what rounding does is no longer small
 
 
 def residual_gradient(
@@ -78,3 +81,18 @@ def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tenso
     A, s_i = m.A, m.A.s(x0_hat)
     gain = torch.where(s_i > 0, r2 * s_i / (m.sigma**2 + r2 * s_i**2), 0)
     return x0_hat + A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat)))
+
+
+def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor) -> torch.Tensor:
+    """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
+
+    x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat).
+
+    The inverse has no formula, for A and W have other directions: ``ITERATIONS`` steps of conjugate gradients
+    stand for it, which find the coarse waves first. All is in double precision. Returns (B, C, H, W).
+    """
+    guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
+    C = lambda x: waves.W(variances * waves.Wt(x))
+    K = lambda u: m.sigma**2 * u + A.A(C(A.A_adjoint(u)))
+    u = conjugate_gradients(K, y - A.A(guess), ITERATIONS)
+    return (guess + C(A.A_adjoint(u))).to(x0_hat.dtype)

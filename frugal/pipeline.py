@@ -1,6 +1,6 @@
 """RestorationPipeline: a diffusers pipeline that restores pictures from linear measurements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,15 +11,15 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from .base import checks
 from . import prior
+from .base import checks
 from .base.checks import Refusal
 from .measurement import Generators, Measurement
+from .prior.step_sizes import StepSizes
 from .samplers import BEST, METHODS
-from .samplers.poster import Denoise
+from .samplers.walk import Denoise, State, Step, walk
 from .schedule import Schedule, predicted_x0
 from .settings import Settings
-from .prior.step_sizes import StepSizes
 
 
 @dataclass
@@ -45,7 +45,7 @@ class RestorationOutput(BaseOutput):
 
 
 class RestorationPipeline(DiffusionPipeline):
-    """Zero-shot restoration with the methods of ``methods.METHODS``.
+    """Zero-shot restoration with the methods of ``samplers.METHODS``.
 
     unet        ``UNet2DModel``, or any module called as ``unet(x, timestep).sample``
     scheduler   ``DDPMScheduler``; its schedule, ``prediction_type`` and ``clip_sample`` are used
@@ -124,24 +124,38 @@ class RestorationPipeline(DiffusionPipeline):
 
         return denoise
 
-    def spread(self, schedule: Schedule) -> tuple[float, ...]:
-        """r_k^2 by k, see ``StepSizes.spread``; 0 at k = 0."""
-        return 0.0, *(self.step_sizes.spread(s**2) for s in schedule.s[1:])
+    def schedule(self, method: str, steps: int) -> Schedule:
+        """The ``Schedule`` of so many steps, spaced as the method's line in ``METHODS`` says."""
+        return Schedule.from_scheduler(self.scheduler, steps, METHODS[method].spacing)
 
-    def spectrum(self, schedule: Schedule, shape: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
-        """Variances along the waves of pictures (C, H, W) by k, see ``StepSizes.waves``; zeros at k = 0."""
-        waves = (self.step_sizes.waves(s**2, shape) for s in schedule.s[1:])
-        return torch.zeros(shape), *waves
+    def step(
+        self, method: str, settings: Settings, schedule: Schedule, shape: tuple[int, ...], **told: Any
+    ) -> Step:
+        """A method's step for pictures (C, H, W), with completed ``settings``; ``told`` are other arguments of its maker."""
+        open_at, levels = self.step_sizes, schedule.s[1:]
+        given = {
+            **vars(settings),
+            "r2": (0.0, *(open_at.left_open(s**2) for s in levels)),
+            "spectrum": (torch.zeros(shape), *(open_at.left_open_by_wave(s**2, shape) for s in levels)),
+        }
+        kind = METHODS[method]
+        own = {name: given[name] for name in kind.parameters} | told
+        return kind.make(self.denoiser(schedule), schedule, **own)
 
-    def arguments(
-        self, method: str, settings: Settings, schedule: Schedule, shape: tuple[int, ...]
-    ) -> dict[str, Any]:
-        """A method's own arguments for pictures (C, H, W): of completed settings, and of what the prior leaves open."""
-        names = METHODS[method].parameters
-        given = {**vars(settings), "spread": self.spread(schedule)}
-        if "spectrum" in names:
-            given["spectrum"] = self.spectrum(schedule, shape)
-        return {name: given[name] for name in names}
+    def walk(
+        self,
+        measurement: Measurement,
+        method: str = BEST,
+        settings: Settings = Settings(),
+        generator: Generators = None,
+    ) -> Iterator[State]:
+        """The restoration step by step, see ``samplers.walk``; arguments and errors are those of a call."""
+        m = self.fitting(measurement)
+        checks.generators(generator, len(m))
+        done = self.complete(settings, method, m.A.name)
+        schedule, shape = self.schedule(method, done.steps), (len(m), *m.A.image_shape)
+        noise = lambda: randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
+        return walk(self.step(method, done, schedule, shape[1:]), schedule, m, noise)
 
     def complete(self, settings: Settings, method: str, task: str) -> Settings:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""
@@ -162,7 +176,7 @@ class RestorationPipeline(DiffusionPipeline):
         """Restore pictures from measurements y = A x_0 + sigma n.
 
         measurement  ``Measurement`` of B pictures, from ``A.measure`` or of one's own
-        method       a name in ``methods.METHODS``
+        method       a name in ``samplers.METHODS``
         num_inference_steps, switch, zeta, lam  see ``Settings``; None is its default
         generator    a CPU ``torch.Generator``, or a list with one for each picture, B times ``num_samples``
         callback_on_step_end  (pipe, step index, timestep, {"latents": x, "x0_hat": guess}) -> dict,
@@ -171,36 +185,24 @@ class RestorationPipeline(DiffusionPipeline):
 
         Raises Refusal for arguments outside these ranges, before the first network call.
         """
-        m = self.fitting(measurement)
         count = checks.whole("num_samples", num_samples)
+        m = self.fitting(measurement)
         m = m[torch.arange(len(m)).repeat_interleave(count)]
-        checks.generators(generator, len(m))
-        asked = Settings(num_inference_steps, switch, zeta, lam)
-        settings = self.complete(asked, method, m.A.name)
-        schedule = Schedule.from_scheduler(self.scheduler, settings.steps)
-        shape = (len(m), *m.A.image_shape)
-
-        def noise() -> torch.Tensor:
-            return randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
-
-        with self.progress_bar(total=schedule.t) as bar:  # pyright: ignore
-
-            def callback(k: int, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+        settings = self.complete(Settings(num_inference_steps, switch, zeta, lam), method, m.A.name)
+        t, timestep = settings.steps, self.schedule(method, settings.steps).timestep
+        states = self.walk(m, method, settings, generator)
+        with self.progress_bar(total=t) as bar:  # pyright: ignore
+            for state in states:
                 if callback_on_step_end is not None:
-                    state = {"latents": x, "x0_hat": x0_hat}
-                    answer = callback_on_step_end(self, schedule.t - k, schedule.timestep[k], state)
-                    x = (answer or state).get("latents", x)
+                    latents = {"latents": state.x, "x0_hat": state.x0_hat}
+                    answer = callback_on_step_end(self, t - state.k, timestep[state.k], latents)
+                    state.x = (answer or latents).get("latents", state.x)
                 bar.update()
-                return x
-
-            own = self.arguments(method, settings, schedule, m.A.image_shape)
-            x, backprops = METHODS[method].sample(
-                self.denoiser(schedule), schedule, m, noise, callback=callback, **own
-            )
-        samples, backprops = x.unflatten(0, (-1, count)), backprops.tolist()
+        samples, backprops = state.x.unflatten(0, (-1, count)), (state.passes - t).tolist()
         spread = samples.std(1, correction=min(1, count - 1))
-        late = [schedule.t - b for b in backprops]
-        return RestorationOutput(x, schedule.t, backprops, late, samples, samples.mean(1), spread)
+        return RestorationOutput(
+            state.x, t, backprops, [t - b for b in backprops], samples, samples.mean(1), spread
+        )
 
     def fitting(self, measurement: object) -> Measurement:
         """The measurement on the network's device and in its precision.

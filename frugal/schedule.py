@@ -32,15 +32,20 @@ class Schedule:
     s: tuple[float, ...]
 
     @classmethod
-    def from_scheduler(cls, scheduler: Any, num_inference_steps: int) -> "Schedule":
+    def from_scheduler(cls, scheduler: Any, num_inference_steps: int, spacing: float = 1.0) -> "Schedule":
         """Respace a diffusers scheduler's ``alphas_cumprod`` to ``num_inference_steps`` steps.
 
-        The steps are spread evenly over 1..T and keep both ends, as in the code of DPS.
-        Raises Refusal unless 1 <= num_inference_steps <= T.
+        They keep both ends of its T levels and lie at T u^spacing, u even in [0, 1]: 1 spreads them evenly, as in
+        the code of DPS, and more puts more of them near the clean picture, no level twice.
+        Raises Refusal unless 1 <= num_inference_steps <= T and spacing > 0.
         """
         T = len(scheduler.alphas_cumprod)
         checks.whole("steps, num_inference_steps", num_inference_steps, 1, T)
-        kept = torch.linspace(T - 1, 0, num_inference_steps).round().long().flip(0)
+        if not checks.at_least_zero("spacing", spacing):
+            raise Refusal("spacing: 0 is not accepted; give a positive number")
+        even = torch.linspace(T - 1, 0, num_inference_steps).flip(0)
+        kept = even.round() if spacing == 1 else ((T - 1) * (even.double() / (T - 1)) ** spacing).round()
+        kept = torch.maximum(kept.long(), torch.arange(num_inference_steps))
         alpha_bar = torch.cat([torch.ones(1).double(), scheduler.alphas_cumprod.double().cpu()[kept]])
         alpha = torch.cat([torch.ones(1).double(), alpha_bar[1:] / alpha_bar[:-1]])
         return cls(

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from .base import checks
 from .base.checks import Refusal
-from .samplers import METHODS
 from .prior.step_sizes import StepSizes
+from .samplers import METHODS
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ import torch
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
 from frugal.base import provenance
-from frugal.runs.cost import Prices, prices
+from frugal.runs.cost import Prices, median_seconds, prices
 from frugal.base.devices import choose
 from frugal.samplers import METHODS
-from frugal.runs.timing import median_seconds
 
 from . import record
 

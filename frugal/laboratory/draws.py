@@ -1,11 +1,12 @@
-"""Any method of ``methods.METHODS`` on a problem, and what an exact prior's guess leaves open to it."""
+"""Any method of ``samplers.METHODS`` on a problem, and what an exact prior's guess leaves open to it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from ..samplers.poster import Method
+from ..samplers import Method
+from ..samplers.walk import last, walk
 from ..schedule import Schedule
 from ..waves import Waves
 from .mixtures import Mixture
@@ -25,14 +26,14 @@ def draw(
     shape = (len(m), *problem.x0.shape[1:])
     noise = lambda: torch.randn(shape, generator=generator, dtype=problem.x0.dtype)
     own = {name: given[name] for name in method.parameters}
-    x, _ = method.sample(problem.denoiser(schedule), schedule, m, noise, **own)
-    return x.reshape(len(problem.x0), count, -1)
+    step = method.make(problem.denoiser(schedule), schedule, **own)
+    return last(walk(step, schedule, m, noise)).x.reshape(len(problem.x0), count, -1)
 
 
 def left_open(
     prior: Mixture, schedule: Schedule, x0: torch.Tensor, z: torch.Tensor
 ) -> dict[str, list[float] | list[torch.Tensor]]:
-    """Eqs. 14c and 14e (page 14) of a prior: {"spread": r^2 by k, "spectrum": c by k}, zeros at k = 0.
+    """Eqs. 14c and 14e (page 14) of a prior: {"r2": r^2 by k, "spectrum": c by k}, zeros at k = 0.
 
     Measured on pictures x0 (B, C, H, W) of the prior under noise z of that shape.
     """
@@ -42,4 +43,4 @@ def left_open(
         x_k = alpha_bar**0.5 * x0 + (1 - alpha_bar) ** 0.5 * z
         x0_hat = prior.denoise(x_k.flatten(1), alpha_bar).reshape(x0.shape)
         c.append(waves.Wt(x0_hat - x0).square().mean(0))
-    return {"spread": [v.mean().item() for v in c], "spectrum": c}
+    return {"r2": [v.mean().item() for v in c], "spectrum": c}

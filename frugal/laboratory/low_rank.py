@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import torch
 
-from ..base import checks
 from .. import operators
+from ..base import checks
 from ..base.checks import Refusal
 from ..measurement import LinearOperator
 from .mixtures import Mixture, Triple, along, check_measurement, check_parts

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Self
 
 import torch
@@ -10,7 +11,8 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from ..base.checks import Refusal
 from ..collapse import consecutive_psnr
 from ..measurement import LinearOperator, Measurement
-from ..samplers.poster import Denoise, dmps_step, dps_step
+from ..samplers.poster import dmps, dps
+from ..samplers.walk import Denoise, last, walk
 from ..schedule import Schedule
 from .mixtures import Mixture, exact_score
 
@@ -63,7 +65,7 @@ class Problem:
         draws: int,
         generator: torch.Generator | None = None,
     ) -> tuple[dict[tuple[float, int, float], torch.Tensor], dict[float, torch.Tensor]]:
-        """``samplers.hybrid`` for every zeta, switch k and lam, all from the same noise.
+        """``poster.hybrid`` for every zeta, switch k and lam, all from the same noise.
 
         DPS's steps are taken once for each zeta; every k branches off. Returns the restorations
         {(zeta, k, lam): (B, draws, n)}, and of DPS's guesses {zeta: ``collapse.consecutive_psnr``}.
@@ -71,21 +73,20 @@ class Problem:
         m = self.measurement[torch.arange(len(self.x0)).repeat_interleave(draws)]
         shape, denoise = (len(m), *m.A.image_shape), self.denoiser(schedule)
         noise = lambda: torch.randn(shape, generator=generator, dtype=m.y.dtype)
-        start = noise()
-        z = {k: noise() for k in schedule.steps}
+        z = [noise() for _ in range(schedule.t + 1)]  # z[t - k + 1] at step k
         ends, curves = {}, {}
         for zeta in zetas:
-            x, guesses = start, []
-            for k in (*schedule.steps, 0):
-                for lam in lams if k in switches else ():
-                    end = x
-                    for j in range(k, 0, -1):
-                        end, _ = dmps_step(denoise, schedule, j, end, z[j], m, lam)
-                    ends[zeta, k, lam] = end.reshape(len(self.x0), draws, -1)
-                if k > 0:
-                    x, x0_hat = dps_step(denoise, schedule, k, x, z[k], m, zeta)
-                    guesses.append(x0_hat)
-            curves[zeta] = consecutive_psnr(guesses)
+            path = list(walk(dps(denoise, schedule, zeta), schedule, m, iter(z).__next__))
+            reached = {schedule.t: z[0]} | {state.k - 1: state.x for state in path}
+            for k, lam in product(switches, lams):
+                after = iter(z[schedule.t - k + 1 :]).__next__
+                end = (
+                    last(walk(dmps(denoise, schedule, lam), schedule, m, after, reached[k], k))
+                    if k
+                    else path[-1]
+                )
+                ends[zeta, k, lam] = end.x.reshape(len(self.x0), draws, -1)
+            curves[zeta] = consecutive_psnr([state.x0_hat for state in path])
         return ends, curves
 
     def judge(self, x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from ..base.checks import Refusal
+from ..measurement import Measurement
+from ..samplers.walk import Noise, Stepped, walk
 from ..schedule import Schedule
 
 
@@ -124,12 +126,16 @@ def reverse(
     Returns the nearest to x_t of the exp(-t) points, the likeliest, as whole numbers (k, B) at
     k, k - 1, ..., 1, and the guesses x0_hat, a list of k tensors (B, d).
     """
-    t, nearest, guesses = times(schedule), [], []
-    for j in range(k, 0, -1):
-        log_w = log_weights(x, points, t[j].item())
+    t, nearest = times(schedule), []
+
+    def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement | None) -> Stepped:
+        log_w = log_weights(x_k, points, t[k].item())
         nearest.append(log_w.argmax(1))
-        guesses.append(log_w.exp() @ points)
-        x = schedule.ancestral(j, x, guesses[-1], torch.randn(x.shape, generator=generator))
+        x0_hat = log_w.exp() @ points
+        return Stepped(schedule.ancestral(k, x_k, x0_hat, noise()), x0_hat)
+
+    noise = lambda: torch.randn(x.shape, generator=generator)
+    guesses = [state.x0_hat for state in walk(step, schedule, None, noise, x, k)]
     return torch.stack(nearest), guesses
 
 

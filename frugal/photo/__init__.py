@@ -10,18 +10,18 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from . import align, damage
-from ..base import checks, provenance
 from .. import images
+from ..base import checks, provenance
 from ..base.checks import Refusal
 from ..base.devices import describe
-from ..operators.two_functions import ImplicitOperator
 from ..measurement import Measurement
-from ..samplers import METHODS
 from ..metrics import METRICS
+from ..operators.two_functions import ImplicitOperator
 from ..pipeline import RestorationOutput, RestorationPipeline
 from ..runs.restore import generator, scored
+from ..samplers import METHODS
 from ..settings import Settings
+from . import align, damage
 
 UNEXPLAINED = 5.0  # sigma; the truth is at 1, good restorations of a clean file lie between a half and 4
 

@@ -7,11 +7,10 @@ import torch
 from PIL import Image
 
 from .. import images
-from ..operators import two_functions
 from ..base.checks import Refusal
-from ..operators.two_functions import ImplicitOperator
 from ..measurement import LinearOperator, Measurement
-from ..operators import TASKS, make
+from ..operators import TASKS, make, two_functions
+from ..operators.two_functions import ImplicitOperator
 
 
 def measured(path: Path, A: LinearOperator, sigma: float, crop: images.Crop = None) -> Measurement:

@@ -12,12 +12,12 @@ import torch
 from diffusers.utils import logging
 
 from ..base import checks
-from . import step_sizes as sizes
 from ..base.checks import Refusal
 from ..schedule import PREDICTION_TYPES
+from . import step_sizes as sizes
 from .step_sizes import StepSizes
 
-SHIPPED = Path(__file__).parent / "priors"
+SHIPPED = Path(__file__).parents[1] / "priors"
 MOST_LEVELS = 100_000  # noise levels of a schedule; a config that asks for more would fill the memory
 
 

@@ -30,7 +30,7 @@ class StepSizes:
     errors: dict[float, float] = field(default_factory=dict)
     spectrum: dict[float, list[list[float]]] = field(default_factory=dict)
 
-    def spread(self, s2: float) -> float:
+    def left_open(self, s2: float) -> float:
         """Eq. 14c (page 14): r^2, the variance that the guess leaves open.
 
         ``s2`` > 0 is the noise variance of x_k / sqrt(alpha_bar).
@@ -41,13 +41,13 @@ class StepSizes:
             return s2 / (1 + s2)
         return float(between(self.errors, s2))
 
-    def waves(self, s2: float, shape: tuple[int, ...]) -> torch.Tensor:
+    def left_open_by_wave(self, s2: float, shape: tuple[int, ...]) -> torch.Tensor:
         """Eq. 14e (page 14): c, the variance that the guess leaves open along each wave of pictures (C, H, W).
 
-        As ``spread`` by ring of frequency; ``spread`` along all of them where nothing was measured for C colours.
+        As ``left_open`` by ring of frequency; ``left_open`` along all of them where nothing was measured for C colours.
         """
         if len(self.spectrum) < 2 or len(next(iter(self.spectrum.values()))) != shape[0]:
-            return torch.full(shape, self.spread(s2))
+            return torch.full(shape, self.left_open(s2))
         return between(self.spectrum, s2)[:, rings(*shape[1:])]
 
     def of(self, task: str, switch: int, steps: int) -> dict[str, float]:

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from ..base.checks import Refusal
-from ..samplers import METHODS
 from ..metrics import METRICS
+from ..samplers import METHODS
 
 TEXTS = ("image", "picture", "task", "method")
 NUMBERS = ("seconds", "nfe", "backprops", "switch")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ..samplers import METHODS
 from ..metrics import METRICS
+from ..samplers import METHODS
 from .statistics import column, interval, paired_interval, values, with_interval, without_partner
 
 

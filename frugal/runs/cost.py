@@ -1,6 +1,8 @@
 """What a restoration costs: Eq. 7b (page 07), with three prices that a few seconds of timing find."""
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +11,6 @@ from scipy.optimize import nnls
 
 from ..operators import make
 from ..pipeline import RestorationPipeline
-from .timing import median_seconds
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,18 @@ def prices(pipe: RestorationPipeline, batch: int = 10) -> Prices:
     times = median_seconds(*(partial(restored, *run) for run in runs), repeats=3)
     terms = [[n * STEPS / s, n * (STEPS - k) / s, STEPS / s] for (n, k), s in zip(runs, times)]
     return Prices(*nnls(torch.tensor(terms, dtype=torch.float64).numpy(), [1.0] * len(runs))[0].tolist())
+
+
+def median_seconds(*calls: Callable[[], torch.Tensor], repeats: int = 7) -> list[float]:
+    """Median wall seconds of each call, taken in turn, after a round that warms up and is not counted.
+
+    One number of each answer is read, which makes a GPU finish first.
+    """
+    rounds = []
+    for _ in range(repeats + 1):
+        rounds.append([])
+        for call in calls:
+            start = time.perf_counter()
+            call().sum().item()
+            rounds[-1].append(time.perf_counter() - start)
+    return torch.tensor(rounds[1:], dtype=torch.float64).median(0).values.tolist()

@@ -9,18 +9,17 @@ from accelerate import PartialState
 from accelerate.utils import find_executable_batch_size, gather_object
 from tqdm import tqdm
 
-from ..base import checks, provenance
 from .. import images
-from ..results import stored
-from .cost import ROUGH, prices
+from ..base import checks, provenance
 from ..base.devices import describe
 from ..base.files import write_json
-from ..samplers import METHODS
 from ..operators import make
 from ..pipeline import RestorationPipeline
-from .restore import restore, warm_up
+from ..results import stored
+from ..samplers import METHODS
 from ..settings import Settings
-from .timing import median_seconds
+from .cost import ROUGH, median_seconds, prices
+from .restore import restore, warm_up
 
 WORTH_TIMING = 2000  # network calls, from which the prices of a run are measured before it
 
@@ -125,7 +124,7 @@ def forecast(
     """
     pictures = sum(map(len, todo.values()))
     if pictures:
-        warm_up(pipe, task)
+        warm_up(pipe, task, list(todo))
     completed = {method: pipe.complete(settings, method, task) for method in todo}
     timed = sum(len(todo[m]) * (done.steps or 0) for m, done in completed.items()) > WORTH_TIMING
     found = prices(pipe, batch_size) if timed else ROUGH

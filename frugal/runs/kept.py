@@ -30,11 +30,6 @@ def folder() -> Path | None:
     return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
-def code() -> str:
-    """Digest of what every module of this package's first floor does; a chain runs through no other."""
-    return provenance.code_digest(*sorted(path.stem for path in provenance.HERE.glob("*.py")))
-
-
 def in_common(pipe: RestorationPipeline) -> dict[str, object] | None:
     """What all chains of a pipeline are made from: prior, code and versions; None where chains are not kept.
 
@@ -48,7 +43,7 @@ def in_common(pipe: RestorationPipeline) -> dict[str, object] | None:
         "scheduler": dict(pipe.scheduler.config),
         "left open": [sorted(pipe.step_sizes.errors.items()), sorted(pipe.step_sizes.spectrum.items())],
         "device": [pipe.device.type, pipe.fast],
-        "code": code(),
+        "code": provenance.code_digest(),
         "versions": {k: v for k, v in provenance.versions().items() if k in ("torch", "diffusers", "python")},
     }
 

@@ -7,15 +7,15 @@ from dataclasses import asdict
 
 import torch
 
-from . import kept
 from .. import images
-from .kept import Chain
 from ..measurement import Measurement
 from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
-from ..samplers.poster import METHODS
+from ..samplers import POSTER
 from ..settings import Settings
+from . import kept
+from .kept import Chain
 
 
 def generator(seed: int, picture: str, role: str) -> torch.Generator:
@@ -143,20 +143,16 @@ def computed(
     with_guesses: bool,
 ) -> list[Chain]:
     """The chains of ``chains_of`` by the pipeline, with the noise that belongs to the pictures x0."""
-    seen = []
-
-    def watch(pipe: RestorationPipeline, index: int, timestep: int, state: dict) -> None:
-        if with_guesses:
-            seen.append(state["x0_hat"].cpu())
-
-    noise = generators(done.seed, x0, "sampler")
+    guesses, noise = [], generators(done.seed, x0, "sampler")
     start = time.perf_counter()
-    out = pipe(m, method, done.steps, done.switch, done.zeta, done.lam, noise, watch)
-    restored = out.images.cpu()
+    for end in pipe.walk(m, method, done, noise):
+        if with_guesses:
+            guesses.append(end.x0_hat.cpu())
+    restored = end.x.cpu()
     seconds = torch.tensor((time.perf_counter() - start) / len(x0), dtype=torch.float64)
     return [
-        {"x0": x, "backprops": torch.tensor(out.backprops[i]), "seconds": seconds}
-        | ({"guesses": torch.stack([guess[i] for guess in seen])} if with_guesses else {})
+        {"x0": x, "backprops": end.passes[i] - done.steps, "seconds": seconds}
+        | ({"guesses": torch.stack([guess[i] for guess in guesses])} if with_guesses else {})
         for i, x in enumerate(restored)
     ]
 
@@ -167,7 +163,7 @@ def compare(
     task: str,
     sigma: float,
     settings: Settings = Settings(),
-    methods: Sequence[str] = tuple(METHODS),
+    methods: Sequence[str] = POSTER,
     batch_size: int = 10,
 ) -> tuple[list[dict], dict[str, torch.Tensor]]:
     """Restore every picture of ``named``, {name: (C, H, W)}, with every method.
@@ -177,7 +173,7 @@ def compare(
     names, x0 = list(named), torch.stack(list(named.values()))
     restored = {"measured": measure(x0, task, sigma, settings.seed).preview().expand_as(x0)}
     rows: list[dict] = []
-    warm_up(pipe, task)
+    warm_up(pipe, task, methods)
     for method in methods:
         pictures = []
         for batch in torch.arange(len(x0)).split(batch_size):
@@ -188,7 +184,7 @@ def compare(
     return rows, restored
 
 
-def warm_up(pipe: RestorationPipeline, task: str) -> None:
-    """One short restoration of each kind, so that the first picture's time holds no set-up."""
-    for method in METHODS:
+def warm_up(pipe: RestorationPipeline, task: str, methods: Sequence[str]) -> None:
+    """One short restoration by each method, so that the first picture's time holds no set-up."""
+    for method in methods:
         restore(pipe, torch.zeros(1, *pipe.image_shape), task, method, 0.0, Settings(steps=2))

@@ -7,15 +7,15 @@ from dataclasses import replace
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 
-from . import kept
-from .kept import Chain
 from ..base.checks import Refusal
 from ..measurement import Measurement
 from ..pipeline import RestorationPipeline
-from .restore import generators, judged, made, measure
-from ..samplers.poster import dmps_step, dps_step
-from ..schedule import Schedule
+from ..samplers.poster import dmps, dps
+from ..samplers.walk import last, walk
 from ..settings import Settings
+from . import kept
+from .kept import Chain
+from .restore import generators, judged, made, measure
 
 
 def sweep(
@@ -62,21 +62,21 @@ def walked(
     pipe: RestorationPipeline, m: Measurement, x0: torch.Tensor, done: Settings, switches: Sequence[int]
 ) -> dict[int, list[Chain]]:
     """The chains of ``sweep``: {k: one for each picture}."""
-    schedule, m = Schedule.from_scheduler(pipe.scheduler, done.steps), pipe.fitting(m)
-    denoise, noise, t = pipe.denoiser(schedule), generators(done.seed, x0, "sampler"), schedule.t
+    schedule, m, t = pipe.schedule("hybrid", done.steps), pipe.fitting(m), done.steps
+    denoise, noise = pipe.denoiser(schedule), generators(done.seed, x0, "sampler")
     z = [randn_tensor(x0.shape, noise, m.y.device, m.y.dtype) for _ in range(t + 1)]  # z[t - k + 1] at step k
-    x, found, seconds = z[0], {}, 0.0
-    for k in range(t, -1, -1):
-        start = time.perf_counter()
+    early, late = dps(denoise, schedule, done.zeta), dmps(denoise, schedule, done.lam)
+    found, seconds, start = {}, 0.0, time.perf_counter()
+    path = walk(early, schedule, m, iter(z).__next__)
+    x = z[0]
+    for k in range(t, min(switches) - 1, -1):
         if k in switches:
-            end = x
-            for j in range(k, 0, -1):
-                end, _ = dmps_step(denoise, schedule, j, end, z[t - j + 1], m, done.lam)
-            end = end.cpu()
+            seconds += time.perf_counter() - start
+            start = time.perf_counter()
+            end = last(walk(late, schedule, m, iter(z[t - k + 1 :]).__next__, x, k)).x if k else x
             own = torch.tensor((seconds + time.perf_counter() - start) / len(x0), dtype=torch.float64)
-            found[k] = [{"x0": one, "backprops": torch.tensor(t - k), "seconds": own} for one in end]
+            found[k] = [{"x0": one, "backprops": torch.tensor(t - k), "seconds": own} for one in end.cpu()]
             start = time.perf_counter()
         if k > min(switches):
-            x, _ = dps_step(denoise, schedule, k, x, z[t - k + 1], m, done.zeta)
-        seconds += time.perf_counter() - start
+            x = next(path).x
     return found

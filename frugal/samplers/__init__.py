@@ -1,22 +1,54 @@
-"""Every method that the pipeline, the command and the tables know: the poster's, the repaired ones, and others'."""
+"""Every method that the pipeline, the command and the tables know: its step, and what the step is told."""
 
-from .closed_form import centred, relay
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .closed_form import centred, relay, spectral
 from .others import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
-from .poster import METHODS as POSTER
-from .poster import Method
-from .spectral import spectral
+from .poster import dmps, dps, hybrid
+from .walk import Step
 
-# Colours that the colour-blind can tell apart: Okabe & Ito's for the poster's three, mostly Tol's for the others.
-BEST = "spectral"  # where nothing is asked for: page 14 says what it gives away, and for what
-METHODS = POSTER | {
-    "centred": Method(centred, "centred", "#E69F00", ("spread",), False),
-    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 20),
-    "relay": Method(relay, "relay", "#AA4499", ("spread", "switch"), True),
-    "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", (), True),
-    "ddrm": Method(ddrm, "DDRM", "#882255", (), False),
-    "ddnm": Method(ddnm, "DDNM", "#999933", (), False),
-    "diffpir": Method(diffpir, "DiffPIR", "#332288", (), False),
-    "reddiff": Method(reddiff, "RED-diff", "#88CCEE", (), False),
-    "daps": Method(daps, "DAPS", "#661100", (), False),
-    "mpgd": Method(mpgd, "MPGD", "#999999", (), False),
+
+@dataclass(frozen=True)
+class Method:
+    """A line of ``METHODS``.
+
+    make        (denoise, schedule, **settings) -> the step, see ``walk``
+    label       its name on the pages, and ``colour`` its colour, which the colour-blind can tell from the others
+    parameters  the settings that are its own: "zeta", "lam", "switch"; "r2" and "spectrum" of the prior
+    gradient    whether it back-propagates through the network, down to its switch where it has one
+    steps       how many it takes where none are asked for, and ``spacing`` how they lie, see ``Schedule``
+    """
+
+    make: Callable[..., Step]
+    label: str
+    colour: str
+    parameters: tuple[str, ...] = ()
+    gradient: bool = False
+    steps: int = 100
+    spacing: float = 1.0
+
+    def backprops(self, steps: int, switch: int | str | None) -> int:
+        """How many of its network calls are back-propagated; half of them where "collapse" finds the switch."""
+        late = switch if isinstance(switch, int) else steps // 2
+        return self.gradient * (steps - late * ("switch" in self.parameters))
+
+
+# Okabe & Ito's colours for the poster's three, mostly Tol's for the others.
+METHODS = {
+    "dps": Method(dps, "DPS", "#0072B2", ("zeta",), gradient=True),
+    "dmps": Method(dmps, "DMPS", "#D55E00", ("lam",)),
+    "hybrid": Method(hybrid, "hybrid", "#009E73", ("zeta", "lam", "switch"), gradient=True),
+    "centred": Method(centred, "centred", "#E69F00", ("r2",)),
+    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), steps=20),
+    "relay": Method(relay, "relay", "#AA4499", ("r2", "switch"), gradient=True),
+    "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", gradient=True),
+    "ddrm": Method(ddrm, "DDRM", "#882255"),
+    "ddnm": Method(ddnm, "DDNM", "#999933"),
+    "diffpir": Method(diffpir, "DiffPIR", "#332288"),
+    "reddiff": Method(reddiff, "RED-diff", "#88CCEE"),
+    "daps": Method(daps, "DAPS", "#661100"),
+    "mpgd": Method(mpgd, "MPGD", "#999999"),
 }
+POSTER = ("dps", "dmps", "hybrid")
+BEST = "spectral"  # where nothing is asked for: page 14 says what it gives away, and for what

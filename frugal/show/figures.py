@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..images import to_uint8
-from ..samplers import METHODS, POSTER
 from ..results.statistics import Interval
+from ..samplers import METHODS, POSTER
 
 # A method keeps its colour through the whole book.
 COLOURS = {name: method.colour for name, method in METHODS.items()} | {"truth": "#000000", "other": "#CC79A7"}

@@ -2,16 +2,15 @@
 
 from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 
-from ..base import devices
 from .. import images
-from ..runs import timing
+from ..base import devices
 from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
+from ..runs import cost
 from . import figures
 
 # The poster's Table 1: seconds, pSNR (dB) and LPIPS, means over 20 faces.
@@ -56,30 +55,6 @@ def noises(like: torch.Tensor, steps: int, seed: int) -> list[torch.Tensor]:
     return [torch.randn(like.shape, generator=generator).to(like.device) for _ in range(steps + 1)]
 
 
-class Record:
-    """What a run of t = ``steps`` reverse steps goes through, by k.
-
-    path     {k: x_k (B, C, H, W)} for k = t - 1, ..., 0
-    guesses  {k: x0_hat (B, C, H, W)}, the guess made at k, for k = t, ..., 1
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.path: dict[int, torch.Tensor] = {}
-        self.guesses: dict[int, torch.Tensor] = {}
-
-    def keep(self, k: int, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
-        """The callback of a function in ``samplers``: keeps x = x_{k-1} and the guess, changes nothing."""
-        self.path[k - 1], self.guesses[k] = x, x0_hat
-        return x
-
-    def on_step_end(
-        self, pipe: RestorationPipeline, index: int, timestep: int, state: dict[str, Any]
-    ) -> None:
-        """The same as a pipeline's ``callback_on_step_end``."""
-        self.keep(self.steps - index, state["latents"], state["x0_hat"])
-
-
 def seconds(
     pipe: RestorationPipeline, task: str, shares: Mapping[Hashable, float], steps: int
 ) -> dict[Hashable, float]:
@@ -96,7 +71,7 @@ def seconds(
         return pipe(m, "hybrid", few, round(share * few), zeta=1.0, lam=1.0).images
 
     calls = [partial(restored, share) for share in shares.values()]
-    times = timing.median_seconds(*calls, repeats=3)
+    times = cost.median_seconds(*calls, repeats=3)
     return {name: time * steps / few for name, time in zip(shares, times)}
 
 

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from ..base import checks
 from .. import images
+from ..base import checks
 from ..base.checks import Refusal
 
 HELD_OUT = 128  # at most so many pictures make the validation loss
