@@ -8,8 +8,8 @@ from diffusers import DDPMScheduler
 from examples import by_node, seeded
 
 from frugal import Measurement, operators
-from frugal.samplers import poster
 from frugal.laboratory import GaussianMixture
+from frugal.samplers import poster
 from frugal.schedule import Schedule
 from frugal.show import live
 

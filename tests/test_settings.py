@@ -5,8 +5,8 @@ import json
 import pytest
 
 from frugal import RestorationPipeline, Settings, prior
-from frugal.prior import step_sizes
 from frugal.base.checks import Refusal
+from frugal.prior import step_sizes
 from frugal.prior.step_sizes import StepSizes
 
 SIZES = StepSizes({"sr4": {0: {"zeta": 10.0, "lam": 1.0}, 50: {"zeta": 40.0, "lam": 1.5}}})
