@@ -70,8 +70,6 @@ class RestorationPipeline(DiffusionPipeline):
         Raises Refusal when there is no such prior, its files are damaged, or the hub is out of reach.
         """
         source = prior.locate(name)
-        if isinstance(source, Path):
-            prior.readable(source)
         with prior.explained(name):
             pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         prior.complete(pipe.unet)
