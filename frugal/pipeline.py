@@ -73,7 +73,7 @@ class RestorationPipeline(DiffusionPipeline):
         with prior.explained(name):
             pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         prior.complete(pipe.unet)
-        pipe.step_sizes = prior.step_sizes(source, pipe.unet)
+        pipe.step_sizes = prior.sizes_of(source, pipe.unet)
         return pipe
 
     @property

@@ -115,14 +115,15 @@ def called(name: str, function: Transform, x: torch.Tensor) -> torch.Tensor:
 
 def in_its_precision(name: str, function: Transform, shape: tuple[int, ...]) -> Transform:
     """``function`` of batches (B, *shape) in any precision: computed in one that it takes, given back as it came."""
-    takes = []
+    takes, reason = [], Refusal(f"{name}: gives nothing")
     for dtype in PRECISIONS:
         try:
             found = called(name, function, torch.zeros(2, *shape, dtype=dtype))
+            if found.dtype.itemsize < dtype.itemsize:
+                raise Refusal(f"{name}: gives only {found.dtype}; it must give numbers of 32 or 64 bits")
+            takes.append(dtype)
         except Refusal as refusal:
-            reason = refusal
-        else:
-            takes += [dtype] * (found.dtype.itemsize >= dtype.itemsize)
+            reason = refusal if dtype == PRECISIONS[0] else reason
     if not takes:
         raise reason
     return lambda x: function(x if x.dtype in takes else x.to(takes[-1])).to(x.dtype)
