@@ -226,7 +226,12 @@ def test_a_kernel_as_long_as_memory_is_refused_by_its_header(tmp_path):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", 16711685, 5, 8, 0, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
     (tmp_path / "k.png").write_bytes(png)
     with pytest.raises(Refusal, match="^kernel: shape .5, 16711685. does not fit"):
         damage.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")

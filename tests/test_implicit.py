@@ -69,7 +69,9 @@ def operator_of(kind):
         M = left @ right.T / 768**0.5
         A_of, adjoint = lambda x: x.flatten(1) @ M.T, lambda y: (y @ M).reshape(-1, *SHAPE)
         return two_functions.operator(A_of, adjoint, SHAPE, (9,))
-    dtypes = {"float32": [torch.float32], "float64": [torch.float64], "both": [torch.float32, torch.float64]}[kind]
+    dtypes = {"float32": [torch.float32], "float64": [torch.float64], "both": [torch.float32, torch.float64]}[
+        kind
+    ]
     return two_functions.operator(only(A.A, *dtypes), only(A.A_adjoint, *dtypes), SHAPE, A.measurement_shape)
 
 
@@ -83,9 +85,13 @@ def test_every_method_with_every_kind_of_operator(method, kind, sigma):
     """A picture comes out, or one sentence says which methods can; never what is no number."""
     A, pipe = operator_of(kind), small_pipe(size=16)
     m = A.measure(torch.rand(2, *SHAPE, generator=seeded(1)) * 2 - 1, sigma, seeded(3))
-    call = lambda A: pipe(Measurement(m.y, A, sigma), method, 4, zeta=1.0, lam=1.0, generator=seeded(2)).images
+    call = lambda A: (
+        pipe(Measurement(m.y, A, sigma), method, 4, zeta=1.0, lam=1.0, generator=seeded(2)).images
+    )
     if kind != "svd" and method not in without_svd():
-        with pytest.raises(Refusal, match=f"^method: {method} needs the singular vectors .* {without_svd()[-1]}$"):
+        with pytest.raises(
+            Refusal, match=f"^method: {method} needs the singular vectors .* {without_svd()[-1]}$"
+        ):
             call(A)
         return
     x = call(A)

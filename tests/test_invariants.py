@@ -18,7 +18,14 @@ SHAPE, N, T, COUNT = (3, 4, 4), 48, 5, 3
 SCHEDULE = Schedule.from_scheduler(DDPMScheduler(), T)
 PRIORS = {"one": gaussian(N), "three": three(N), "planes": low_rank(N)}
 R2 = [0.0, *(s**2 / (1 + s**2) for s in SCHEDULE.s[1:])]
-EXACT = ("centred", "relay", "ddrm", "ddnm", "diffpir", "daps")  # their last step solves A x = y where sigma = 0
+EXACT = (
+    "centred",
+    "relay",
+    "ddrm",
+    "ddnm",
+    "diffpir",
+    "daps",
+)  # their last step solves A x = y where sigma = 0
 
 
 def by_svd(M):
@@ -70,9 +77,13 @@ def restored(method, A, y, sigma, prior, switch, dtype=torch.float64, pictures=r
     spectrum = [torch.full(SHAPE, r2, dtype=dtype) for r2 in R2]
     given = {"zeta": 0.3, "lam": 1.0, "switch": switch, "r2": R2, "spectrum": spectrum}
     denoise = lambda x, k: prior.denoise(x.flatten(1).double(), SCHEDULE.alpha_bar[k]).reshape(x.shape).to(x)
-    step = METHODS[method].make(denoise, SCHEDULE, **{name: given[name] for name in METHODS[method].parameters})
+    step = METHODS[method].make(
+        denoise, SCHEDULE, **{name: given[name] for name in METHODS[method].parameters}
+    )
     generators = [seeded(100 + i) for i in pictures]
-    noise = lambda: torch.stack([torch.randn(SHAPE, generator=g, dtype=torch.float64) for g in generators]).to(dtype)
+    noise = lambda: torch.stack(
+        [torch.randn(SHAPE, generator=g, dtype=torch.float64) for g in generators]
+    ).to(dtype)
     return last(walk(step, SCHEDULE, Measurement(y.to(dtype), A, sigma), noise)).x
 
 
@@ -116,7 +127,12 @@ def test_in_single_precision_all_are_finite_and_of_a_size(A, prior, sigma, switc
         assert single.isfinite().all() and single.norm() <= 1.1 * double.norm() + 1, method
 
 
-@given(A=linear_operators(exact=True), prior=st.sampled_from(sorted(PRIORS)), switch=SWITCH, seed=st.integers(0, 99))
+@given(
+    A=linear_operators(exact=True),
+    prior=st.sampled_from(sorted(PRIORS)),
+    switch=SWITCH,
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=20)
 def test_without_noise_what_A_sees_is_met(A, prior, switch, seed):
     g, prior = seeded(seed), PRIORS[prior]
@@ -124,7 +140,9 @@ def test_without_noise_what_A_sees_is_met(A, prior, switch, seed):
     for method in EXACT:
         if method == "relay" and switch == 0:
             continue  # it never comes to its late step
-        assert close(A(restored(method, A, y, 0.0, prior, switch if method != "relay" else 2)), y, 1e-6), method
+        assert close(A(restored(method, A, y, 0.0, prior, switch if method != "relay" else 2)), y, 1e-6), (
+            method
+        )
 
 
 @given(A=linear_operators(), seed=st.integers(0, 99))

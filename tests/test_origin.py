@@ -13,7 +13,7 @@ from frugal.prior.step_sizes import RINGS, StepSizes
 from frugal.runs.origin import digest, made_from, origin
 from frugal.samplers import METHODS
 
-SHAPE = (3, 32, 32)
+SHAPE, FEW = (3, 32, 32), Settings(steps=4)
 SIZES = StepSizes(
     {"sr4": {0: {"zeta": 2.0, "lam": 1.0}}},
     {0.1: 0.01, 1.0: 0.1},
@@ -21,7 +21,7 @@ SIZES = StepSizes(
 )
 
 
-def made(method="hybrid", pipe=None, A=None, sigma=0.01, settings=Settings(steps=4), task="sr4"):
+def made(method="hybrid", pipe=None, A=None, sigma=0.01, settings=FEW, task="sr4"):
     if pipe is None:
         pipe = small_pipe()
         pipe.step_sizes = SIZES
@@ -36,9 +36,17 @@ def made(method="hybrid", pipe=None, A=None, sigma=0.01, settings=Settings(steps
         {"sigma": 0.02},
         {"task": "sr8"},
         {"A": operators.make("deblur", SHAPE)},
-        *({"settings": Settings(**({"steps": 4} | own))} for own in (
-            {"steps": 5}, {"switch": 1}, {"switch": "collapse"}, {"zeta": 1.0}, {"lam": 0.5}, {"seed": 1}
-        )),
+        *(
+            {"settings": Settings(**({"steps": 4} | own))}
+            for own in (
+                {"steps": 5},
+                {"switch": 1},
+                {"switch": "collapse"},
+                {"zeta": 1.0},
+                {"lam": 0.5},
+                {"seed": 1},
+            )
+        ),
     ],
     ids=str,
 )
@@ -51,7 +59,10 @@ def test_a_mask_a_kernel_and_two_functions_count():
     same_count = masks[0].flatten()[torch.randperm(1024)].reshape(32, 32)
     masked = [made(A=operators.make("inpaint", SHAPE, mask=mask)) for mask in (*masks, same_count)]
     blurs = [made(A=operators.make("deblur", SHAPE, kernel=torch.ones(n, 1))) for n in (2, 3)]
-    own = [made(A=two_functions.operator(lambda x, a=a: a * x, lambda y, a=a: a * y, SHAPE, SHAPE)) for a in (1, 2)]
+    own = [
+        made(A=two_functions.operator(lambda x, a=a: a * x, lambda y, a=a: a * y, SHAPE, SHAPE))
+        for a in (1, 2)
+    ]
     assert len({*masked, *blurs, *own}) == 7
 
 
@@ -76,7 +87,8 @@ def planted(pipe, monkeypatch, what):
 
 
 @pytest.mark.parametrize(
-    "what", ["weight", "network", "scheduler", "levels", "dtype", "fast", "code", "torch", "diffusers", "python"]
+    "what",
+    ["weight", "network", "scheduler", "levels", "dtype", "fast", "code", "torch", "diffusers", "python"],
 )
 def test_prior_code_and_versions_count(what, monkeypatch):
     pipe = small_pipe()

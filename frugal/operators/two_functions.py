@@ -64,7 +64,10 @@ def operator(
     Raises Refusal for shapes that do not fit, an A that is not linear or mixes the pictures of a batch, and an
     A_adjoint that is not its adjoint.
     """
-    A, A_adjoint = in_its_precision("A", A, image_shape), in_its_precision("A_adjoint", A_adjoint, measurement_shape)
+    A, A_adjoint = (
+        in_its_precision("A", A, image_shape),
+        in_its_precision("A_adjoint", A_adjoint, measurement_shape),
+    )
     generator = torch.Generator().manual_seed(0)
     x, z = torch.randn(2, 2, *image_shape, generator=generator)
     y = torch.randn(2, *measurement_shape, generator=generator)
@@ -131,7 +134,9 @@ def in_its_precision(name: str, function: Transform, shape: tuple[int, ...]) -> 
 
 def missing(_: torch.Tensor) -> torch.Tensor:
     """In the place of s, U, U^T, V and V^T."""
-    raise Refusal("A: is known by two functions alone, and has no singular vectors; give one of operators.make")
+    raise Refusal(
+        "A: is known by two functions alone, and has no singular vectors; give one of operators.make"
+    )
 
 
 def conjugate_gradients(

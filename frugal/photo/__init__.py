@@ -22,6 +22,7 @@ from ..runs.restore import generator, scored
 from ..samplers import METHODS
 from ..settings import Settings
 from . import align, damage
+from .known import unknown
 
 UNEXPLAINED = 5.0  # sigma; the truth is at 1, good restorations of a clean file lie between a half and 4
 
@@ -65,7 +66,9 @@ def restore_photo(
     done = pipe.complete(job.settings, job.method, job.task)
     mask = damage.mask_of(job.task, photo, job.mask)
     if job.rest and (mask is None or job.align is None):
-        raise Refusal("rest: there is nothing to fill; it goes with --align and a mask or a transparent photo")
+        raise Refusal(
+            "rest: there is nothing to fill; it goes with --align and a mask or a transparent photo"
+        )
     where = job.crop if job.align is None else framed(photo, mask, job.align)
     A = damage.operator(job.task, pipe.image_shape, mask, job.kernel, where)
     x0 = None
@@ -114,7 +117,13 @@ def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tup
 def identity(job: Job, done: Settings, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
     """All that decides the restored picture, as a text that is kept in its file."""
     y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
-    asked = {"task": job.task, "samples": job.samples, "degraded": job.degrade, "frame": where, "rest": job.rest}
+    asked = {
+        "task": job.task,
+        "samples": job.samples,
+        "degraded": job.degrade,
+        "frame": where,
+        "rest": job.rest,
+    }
     return json.dumps({**asked, "measurement": y, **made_from(made_by, m.A, job.sigma, job.method, done)})
 
 

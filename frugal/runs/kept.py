@@ -42,7 +42,12 @@ def common(pipe: RestorationPipeline) -> dict[str, object] | None:
 
 
 def file_of(
-    shared: Mapping[str, object] | None, m: Measurement, method: str, done: Settings, x0: torch.Tensor, what: str
+    shared: Mapping[str, object] | None,
+    m: Measurement,
+    method: str,
+    done: Settings,
+    x0: torch.Tensor,
+    what: str,
 ) -> list[Path | None]:
     """The files of the chains that restore the pictures x0 (B, C, H, W) from m; None where chains are not kept.
 
@@ -89,7 +94,9 @@ def keep(file: Path | None, chain: Chain) -> None:
         with files.explained(file):
             file.parent.mkdir(parents=True, exist_ok=True)
         with files.whole(file) as partial:
-            save_file({name: value.contiguous() for name, value in chain.items()}, partial, marks(file, chain))
+            save_file(
+                {name: value.contiguous() for name, value in chain.items()}, partial, marks(file, chain)
+            )
 
 
 def prune(limit: int = LIMIT) -> None:
