@@ -101,7 +101,7 @@ DRAWN = {"A": linear_operators(), "prior": st.sampled_from(sorted(PRIORS)), "sig
 
 
 @given(**DRAWN, seed=st.integers(0, 99))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_pictures_of_a_batch_know_nothing_of_each_other(A, prior, sigma, switch, seed):
     """One alone, and all of them in another order, come out as they do together; and all are finite."""
     g, prior = seeded(seed), PRIORS[prior]
@@ -116,7 +116,7 @@ def test_pictures_of_a_batch_know_nothing_of_each_other(A, prior, sigma, switch,
 
 
 @given(**DRAWN, seed=st.integers(0, 99))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_in_single_precision_all_are_finite_and_of_a_size(A, prior, sigma, switch, seed):
     """With numbers of 32 bits, where rounding is largest, nothing is further off than with those of 64 by a tenth."""
     g, prior = seeded(seed), PRIORS[prior]
@@ -133,7 +133,7 @@ def test_in_single_precision_all_are_finite_and_of_a_size(A, prior, sigma, switc
     switch=SWITCH,
     seed=st.integers(0, 99),
 )
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_without_noise_what_A_sees_is_met(A, prior, switch, seed):
     g, prior = seeded(seed), PRIORS[prior]
     y = A(prior.sample(COUNT, g).reshape(-1, *SHAPE))
@@ -155,7 +155,7 @@ def test_the_adjoint_is_the_adjoint(A, seed):
 
 
 @given(A=linear_operators(exact=True), sigma=st.sampled_from([0.0, 0.01, 0.3]), seed=st.integers(0, 99))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_by_two_functions_it_is_as_by_svd(A, sigma, seed):
     g, prior = seeded(seed), PRIORS["one"]
     y = A.measure(prior.sample(COUNT, g).reshape(-1, *SHAPE), sigma, g).y

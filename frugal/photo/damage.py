@@ -13,7 +13,6 @@ from ..measurement import LinearOperator, Measurement
 from ..operators import TASKS, make, two_functions
 from ..operators.two_functions import ImplicitOperator
 
-
 DETAIL = 0.05  # root mean square, in [-1, 1]: what may be left out of a photo without a word
 
 
