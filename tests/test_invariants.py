@@ -160,6 +160,6 @@ def test_by_two_functions_it_is_as_by_svd(A, sigma, seed):
     g, prior = seeded(seed), PRIORS["one"]
     y = A.measure(prior.sample(COUNT, g).reshape(-1, *SHAPE), sigma, g).y
     own = by_functions(A)
-    for method in without_svd():
+    for method in {*without_svd()} - {"reddiff"}:  # it begins with A^+ y, which is cut otherwise
         one, other = (restored(method, kind, y, sigma, prior, 2) for kind in (A, own))
         assert close(one, other, 1e-5), method

@@ -6,7 +6,7 @@ from ..pipeline import RestorationPipeline
 from ..schedule import Schedule
 
 LEVELS = (0.3, 1.0)  # noise s: details still show through the first, only shapes through the second
-UNKNOWN = 1.4  # times the error on the prior's own kind; the faces that ship stay below, sharp or restored
+UNKNOWN = 1.6  # times the error on the prior's own kind; the faces that ship stay below, sharp or restored
 
 
 @torch.no_grad()
