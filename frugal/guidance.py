@@ -104,10 +104,12 @@ def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor)
     x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat).
 
     The inverse has no formula, for A and W have other directions: ``ITERATIONS`` steps of conjugate gradients
-    stand for it, which find the coarse waves first. All is in double precision. Returns (B, C, H, W).
+    stand for it, which find the coarse waves first. All is in double precision; sigma counts as at least ten times
+    the rounding of y, so that with sigma = 0 what A does not see is not made of it. Returns (B, C, H, W).
     """
+    sigma = max(m.sigma, 10 * torch.finfo(m.y.dtype).eps)
     guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
     C = lambda x: waves.W(variances * waves.Wt(x))
-    K = lambda u: m.sigma**2 * u + A.A(C(A.A_adjoint(u)))
+    K = lambda u: sigma**2 * u + A.A(C(A.A_adjoint(u)))
     u = conjugate_gradients(K, y - A.A(guess), ITERATIONS)
     return (guess + C(A.A_adjoint(u))).to(x0_hat.dtype)

@@ -96,7 +96,9 @@ def test_every_method_with_every_kind_of_operator(method, kind, sigma):
         return
     x = call(A)
     assert x.isfinite().all() and x.dtype == torch.float32
-    if kind != "rows" and sigma > 1e-3 and method != "reddiff":  # it begins with A^+ y, which is cut otherwise
+    if (
+        kind != "rows" and sigma > 1e-3 and method != "reddiff"
+    ):  # it begins with A^+ y, which is cut otherwise
         assert torch.allclose(x, call(operator_of("svd")), atol=1e-3 * x.abs().max().item())
 
 

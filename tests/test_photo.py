@@ -296,7 +296,11 @@ def test_a_picture_that_the_prior_does_not_know_is_said_to_be_so(face, tmp_path)
     text = (torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float() * 2 - 1
     tiles = text.repeat_interleave(8, -1).repeat_interleave(8, -2)
     ratios = [known.error(pipe, x[None]) for x in images.shipped("faces")]
-    assert max(ratios) < known.UNKNOWN < max(known.error(pipe, x[None]) for x in images.shipped("out_of_distribution"))
+    assert (
+        max(ratios)
+        < known.UNKNOWN
+        < max(known.error(pipe, x[None]) for x in images.shipped("out_of_distribution"))
+    )
     assert known.unknown(pipe, images.load(face)[None]) == ""
     assert known.unknown(pipe, tiles).startswith("warning: the prior hardly knows")
     pipe.step_sizes = StepSizes()

@@ -95,15 +95,17 @@ def test_prediction_types(prediction_type, method):
     assert metrics.psnr(restored, x0).item() > 35
 
 
-@pytest.mark.parametrize("task", ["deblur", "deblur-motion"])
-@pytest.mark.parametrize("method", METHODS)
-def test_without_noise_rounding_is_not_taken_for_a_measurement(task, method):
+@pytest.mark.parametrize("kernel", [operators.gaussian_kernel, operators.motion_kernel])
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if m != "mpgd"]
+)  # its steps have a length of their own
+def test_without_noise_rounding_is_not_taken_for_a_measurement(kernel, method):
     """A blur lets some waves through by less than rounding; to divide by that made pictures of 5 dB, or none.
 
     With numbers of 32 bits the picture is as good as with those of 64, or is good.
     """
-    x0, scheduler = images.shipped("faces", 32, 1), DDPMScheduler()
-    A = operators.make(task, tuple(x0.shape[1:]))
+    x0, scheduler = images.shipped("faces", 16, 1), DDPMScheduler()
+    A = operators.make("deblur", tuple(x0.shape[1:]), kernel=kernel((3, 64, 64)))
     own = two_functions.operator(A.A, A.A_adjoint, A.image_shape, A.measurement_shape)
 
     def quality(x0, A, sigma):
