@@ -126,7 +126,7 @@ class RestorationPipeline(DiffusionPipeline):
 
     def schedule(self, method: str, steps: int) -> Schedule:
         """The ``Schedule`` of so many steps, spaced as the method's line in ``METHODS`` says."""
-        return Schedule.from_scheduler(self.scheduler, steps, METHODS[method].spacing)
+        return METHODS[method].schedule(self.scheduler, steps)
 
     def step(
         self, method: str, settings: Complete, schedule: Schedule, shape: tuple[int, ...], **told: Any
