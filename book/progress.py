@@ -8,9 +8,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-TRUST = 4  # seconds of cells that ended move the forecast half of the way to the speed of this machine
-    20  # seconds: so much that ended moves the forecast half of the way from the prediction to this machine
-)
+TRUST = 4  # seconds of ended cells move the forecast half of the way to the speed of this machine
 EVERY = 30  # seconds between two lines where there is no terminal
 
 
