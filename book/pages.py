@@ -108,8 +108,6 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
             todo.append((path, target, own, made_from))
     if not todo:
         return None
-    from frugal import chains
-
     seconds = predicted([path for path, *_ in todo])
     todo.sort(key=lambda page: -sum(seconds[page[0].stem]))
     if (side_by_side := processes(parameters)) > 1:
@@ -131,6 +129,8 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
                     kernel.kill()
                 time.sleep(0.1)
             bar.close()
+    from frugal import chains
+
     chains.prune()
     return None
 

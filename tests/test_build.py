@@ -249,8 +249,9 @@ sys.exit(build.main())
 """
 
 
-def wait_for(path):
+def wait_for(path, process):
     while not path.exists():
+        assert process.poll() is None, process.communicate()
         time.sleep(0.05)
 
 
@@ -262,7 +263,7 @@ def test_ctrl_c_is_one_sentence_and_leaves_no_kernel(tmp_path):
     edit(tmp_path, "results", "print(7)", json.dumps(pid + "while True: pass")[1:-1])
     command = [sys.executable, "-c", BUILD_SMALL, str(ROOT / "book"), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as building:
-        wait_for(tmp_path / "_build" / "source" / "notebooks" / "pid")
+        wait_for(tmp_path / "_build" / "source" / "notebooks" / "pid", building)
         building.send_signal(signal.SIGINT)
         out, error = building.communicate()
     assert building.returncode == 130 and out == ""
@@ -280,7 +281,7 @@ def test_of_two_at_once_the_second_waits_with_a_sentence(tmp_path):
     first = begin(
         "sh", "-c", f"touch '{tmp_path}/begun'; while [ ! -e '{tmp_path}/end' ]; do sleep 0.1; done"
     )
-    wait_for(tmp_path / "begun")
+    wait_for(tmp_path / "begun", first)
     second = begin("sh", "-c", f"[ -e '{tmp_path}/end' ] && echo after")
     assert second.stdout.readline().startswith("Another make works in this folder")
     (tmp_path / "end").touch()
