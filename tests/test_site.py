@@ -28,16 +28,13 @@ def build():
 
 @pytest.fixture(scope="module")
 def source(build, tmp_path_factory):
-    """The committed pages, and what other pages and the build add to them."""
+    """The committed pages, and what the build adds to them."""
+    from play.assemble import assemble
+
     folder = tmp_path_factory.mktemp("site") / "source"
-    for name in ("book", "notebooks"):
-        shutil.copytree(ROOT / name, folder / name)
-    for path in ROOT.glob("_*.yml"):
-        shutil.copy(path, folder)
-    for name in ("table1.json", "hero.html", "film.html"):  # which pages 10 and 07 write
-        (folder / "notebooks" / name).touch()
+    build.pages.committed(folder)
     cache = ROOT / "_build" / "engine"
-    if missing := build.assemble(folder / "book" / "_static" / "playground", cache):
+    if missing := assemble(folder / "book" / "_static" / "playground", cache):
         print(missing)
     return folder
 
