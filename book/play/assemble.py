@@ -130,6 +130,7 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
             *([[float(f"{v:.12g}") for v in line] for line in level.tolist()] for level in levels),
         ]
         found[steps] = {"timestep": schedule.timestep, "alpha_bar": schedule.alpha_bar, "rings": byring}
+        found[steps]["spread"] = pipe.spread(schedule)
     ring = "".join(f"{n:x}" for n in rings(pipe.size, pipe.size).flatten().tolist())
     return {"schedules": found, "ring": ring}
 

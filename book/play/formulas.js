@@ -85,6 +85,15 @@ function hartley(x) { // cas(a + b) = cos a cos b - sin a sin b + sin a cos b + 
   return combine((a, b) => a + b, columns(combine((a, b) => a + b, c, s), COS), columns(combine((a, b) => a - b, c, s), SIN));
 }
 
+/* task -> the operator, for which `seen` says what is not hidden */
+const OPERATORS = {
+  inpaint: inpainting,
+  sr4: () => superResolution(4),
+  sr16: () => superResolution(16),
+  colorize: colorization,
+  deblur: deblurring,
+};
+
 /* Eq. 1a */
 const measure = (A, x0, sigma, n) => combine((a, b) => a + sigma * b, A.A(x0), n);
 /* Eq. 1c; directions with s below a hundredth of the largest stay empty. */
@@ -93,14 +102,21 @@ function pinv(A, y) {
   return A.V(combine((c, s) => (s > least ? c / s : 0), A.Ut(y), A.s));
 }
 
-/* The measurement drawn at the size of the picture: y itself where it is one, else A^+ y. */
-const preview = (A, y) => (y.length === C * P ? y : pinv(A, y));
+/* What a sampler is given of a picture x0, {y, A, sigma}; its noise is another than that of the chain. */
+function given({task, seen, x0, sigma, seed}) {
+  const A = OPERATORS[task](seen);
+  return {A, sigma, y: measure(A, x0, sigma, normals(seed + 1e6)(A.s.length))};
+}
 
-/* ---- Schedule: S = {timestep, alpha_bar, ...} by k, written by Python ---- */
+/* A measurement drawn at the size of the picture: y itself where it is one, else A^+ y. */
+const preview = ({A, y}) => (y.length === C * P ? y : pinv(A, y));
 
-function scheduled(timestep, alpha_bar) {
+/* ---- Schedule: S = {timestep, alpha_bar, spread, spectrum, ...} by k, of what Python writes ---- */
+
+function scheduled({timestep, alpha_bar, spread, rings}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
-  return {t: timestep.length - 1, timestep, alpha_bar, alpha, beta: alpha.map((a) => 1 - a)};
+  const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
+  return {t: timestep.length - 1, timestep, alpha_bar, alpha, beta: alpha.map((a) => 1 - a), spread, spectrum};
 }
 
 /* Eq. 2r: E[x_0 | x_k] from v, clipped to [-1, 1] as the prior was trained. */
@@ -115,6 +131,14 @@ function ancestral(S, k, x, x0_hat, z) {
   const p = Math.sqrt(to) * S.beta[k] / left, q = Math.sqrt(S.alpha[k]) * (1 - to) / left;
   const r = Math.sqrt(S.beta[k] * (1 - to) / left);
   return combine((h, x_i, z_i) => p * h + q * x_i + r * z_i, x0_hat, x, z);
+}
+
+/* Eq. 14d: to the mean of x_0, with the noise that x_k has beside the guess, part of it new. */
+function renoised(S, k, x, x0_hat, mean, z) {
+  const to = S.alpha_bar[k - 1], left = 1 - S.alpha_bar[k], a = Math.sqrt(S.alpha_bar[k]);
+  const variance = (1 - to) / left * (1 - S.alpha_bar[k] / to), kept = Math.sqrt(Math.max(0, 1 - to - variance));
+  const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
+  return combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z);
 }
 
 /* ---- The likelihood's pull ---- */
@@ -135,6 +159,13 @@ function dmps_score(S, k, x, y, A, sigma) {
   const root = Math.sqrt(S.alpha_bar[k]), s2 = (1 - S.alpha_bar[k]) / S.alpha_bar[k];
   const residual = combine((u, s, v) => u - s * v / root, A.Ut(y), A.s, A.Vt(x));
   return A.V(combine((r, s) => (s > 0 ? s / (sigma ** 2 + s2 * s ** 2) * r / root : 0), residual, A.s));
+}
+
+/* The mean of Eq. 14d where the guess's error has one variance r2 along every wave. */
+function centred_mean(x0_hat, y, A, sigma, r2) {
+  const residual = combine((u, s, v) => u - s * v, A.Ut(y), A.s, A.Vt(x0_hat));
+  const pull = A.V(combine((r, s) => r2 * s / (sigma ** 2 + r2 * s ** 2) * r, residual, A.s));
+  return combine((a, b) => a + b, x0_hat, pull);
 }
 
 /* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; 8 steps of conjugate gradients. */
@@ -172,39 +203,53 @@ const W = (c) => coloured(columns(rows(COSINES_T, c), COSINES_T), (d, e) => COLO
 /* The variances by wave from those by ring of frequency, for light and each colour; ring: a hexadecimal digit a wave. */
 const waves = (byRing, ring) => zeros(C * P).map((_, i) => byRing[Math.floor(i / P)][parseInt(ring[i % P], 16)]);
 
-/* ---- One step of each sampler: -> [x_{k-1}, x0_hat] ---- */
+/* ---- A method is a step: (k, x_k, z, m) -> [x_{k-1}, x0_hat], made for a prior {S, v, vjp} and its step sizes.
+   m: {y, A, sigma}; z: standard normal. Its `passes` at k count the network: forward, and once more where it is
+   back-propagated. ---- */
 
-async function dps_step({S, v, vjp}, k, x, z, {y, A, zeta}) { // Eq. 3g
+const taking = (passes, step) => Object.assign(step, {passes: () => passes});
+
+const dps = ({S, v, vjp}, zeta) => taking(2, async (k, x, z, {y, A}) => { // Eq. 3g
   const out = await v(x, S.timestep[k]), x0_hat = predicted_x0(S, k, out, x);
   const gradient = await residual_gradient(S, k, x, out, x0_hat, y, A, vjp);
   return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, z), gradient), x0_hat];
-}
-async function dmps_step({S, v}, k, x, z, {y, A, sigma, lam}) { // Eq. 4h
+});
+const dmps = ({S, v}, lam) => taking(1, async (k, x, z, {y, A, sigma}) => { // Eq. 4h
   const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x), score = dmps_score(S, k, x, y, A, sigma);
   const weight = lam * S.beta[k] / Math.sqrt(S.alpha[k]);
   return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, z), score), x0_hat];
+});
+const centred = ({S, v}) => taking(1, async (k, x, z, {y, A, sigma}) => { // Eq. 14b
+  const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+  return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.spread[k]), z), x0_hat];
+});
+const spectral = ({S, v}) => taking(1, async (k, x, z, {y, A, sigma}) => { // Eq. 14f
+  const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+  return [renoised(S, k, x, x0_hat, spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]), z), x0_hat];
+});
+
+/* The poster's idea (page 07): the step `early`, and `late` at every k for which `when(k)` holds. */
+function handover(early, late, when) {
+  const now = (k) => (when(k) ? late : early);
+  return Object.assign((k, ...given) => now(k)(k, ...given), {passes: (k) => now(k).passes(k)});
 }
-async function spectral_step({S, v}, k, x, z, {y, A, sigma, spectrum}) { // Eq. 14d, its noise that of the guess
-  const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x), mean = spectral_mean(x0_hat, y, A, sigma, spectrum[k]);
-  const to = S.alpha_bar[k - 1], left = 1 - S.alpha_bar[k], a = Math.sqrt(S.alpha_bar[k]);
-  const variance = (1 - to) / left * (1 - S.alpha_bar[k] / to), kept = Math.sqrt(Math.max(0, 1 - to - variance));
-  const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
-  return [combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z), x0_hat];
-}
+
+/* name -> step maker */
 const METHODS = {
-  dps: dps_step,
-  dmps: dmps_step,
-  hybrid: (prior, k, x, z, m) => (k > m.switch ? dps_step : dmps_step)(prior, k, x, z, m), // page 07
-  spectral: spectral_step,
+  dps: (prior, {zeta}) => dps(prior, zeta),
+  dmps: (prior, {lam}) => dmps(prior, lam),
+  hybrid: (prior, {zeta, lam, switch: last}) => handover(dps(prior, zeta), dmps(prior, lam), (k) => k <= last),
+  centred: (prior) => centred(prior),
+  spectral: (prior) => spectral(prior),
 };
 
-/* A chain from pure noise to a picture. prior: {S, v, vjp}; m: {y, A, sigma, zeta, lam, switch, spectrum}; noise: () -> the
-   next standard normal picture. Yields {k, x, x0_hat} after every step. */
-async function* restore(method, prior, m, noise) {
-  let x = noise(), x0_hat;
-  for (let k = prior.S.t; k >= 1; k--) {
-    [x, x0_hat] = await METHODS[method](prior, k, x, noise(), m);
-    yield {k, x, x0_hat};
+/* The one reverse loop: from pure noise, or from x at step k, to a picture. noise: () -> the next standard normal
+   picture. Yields {k, x, x0_hat, passes} after every step: x_{k-1}, the guess made at k, and the passes so far. */
+async function* walk(step, S, m, noise, x = noise(), k = S.t) {
+  for (let passes = 0, x0_hat; k >= 1; k--) {
+    [x, x0_hat] = await step(k, x, noise(), m);
+    passes += step.passes(k);
+    yield {k, x, x0_hat, passes};
   }
 }
 

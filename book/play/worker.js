@@ -34,44 +34,37 @@ const network = {
     (await (await session("vjp")).run({x: picture(x), t: tensor([t], 1), u: picture(u)})).back.data,
 };
 
-const OPERATORS = {
-  inpaint: inpainting,
-  sr4: () => superResolution(4),
-  sr16: () => superResolution(16),
-  colorize: colorization,
-  deblur: deblurring,
-};
-
-/* job: {task, seen, x0, sigma, steps, seed, draws, methods: [{name, switch, zeta, lam}, ...]}; a test may give y and noise.
-   Every method starts a draw from the same noise, and they take their steps in turn. */
+/* job: {task, seen, x0, sigma, steps, seed, draws, methods: [{name, switch, zeta, lam, from}, ...]}. Every method starts a
+   draw from the same noise, and they take their steps in turn; one with `from`: {k, x} goes on from x at step k. A test
+   may give y and noise. */
 async function play(job) {
   stopped = false;
-  const {timestep, alpha_bar, rings} = CONSTANTS.schedules[job.steps];
-  const S = scheduled(timestep, alpha_bar), prior = {S, ...network}, A = OPERATORS[job.task](job.seen);
-  const needed = job.methods.some(({name}) => name === "spectral");
-  const spectrum = needed ? rings.map((byRing) => byRing && waves(byRing, CONSTANTS.ring)) : null;
-  const y = job.y ? Float64Array.from(job.y) : measure(A, job.x0, job.sigma, normals(job.seed + 1e6)(A.s.length));
-  postMessage({kind: "measured", y: preview(A, y)});
+  const S = scheduled(CONSTANTS.schedules[job.steps], CONSTANTS.ring), prior = {S, ...network}, m = given(job);
+  if (job.y) m.y = Float64Array.from(job.y);
   for (let draw = 0; draw < job.draws; draw++) {
-    const chains = job.methods.map(({name, ...own}) => {
-      const stream = normals(job.seed + draw);
-      let used = 0;
-      const noise = () => (job.noise ? Float64Array.from(job.noise[used++]) : stream(C * P));
-      return {chain: restore(name, prior, {y, A, sigma: job.sigma, spectrum, ...own}, noise), guess: null};
-    });
+    const chains = job.methods.map((own) => ({chain: begun(own, job, draw, prior, m), guess: null}));
     for (let k = S.t; k >= 1; k--)
       for (const [method, run] of chains.entries()) {
-        const begin = performance.now(), {x, x0_hat} = (await run.chain.next()).value;
-        const c = run.guess && psnr(x0_hat, run.guess);
+        if (k > (job.methods[method].from?.k ?? S.t)) continue;
+        const begin = performance.now(), {x, x0_hat, passes} = (await run.chain.next()).value;
+        const c = run.guess && psnr(x0_hat, run.guess), ms = performance.now() - begin;
         run.guess = x0_hat;
-        const quality = k === 1 ? psnr(x.map((v) => Math.max(-1, Math.min(1, v))), job.x0) : null;
-        postMessage({kind: "step", draw, method, k, x, x0_hat, c, quality, ms: performance.now() - begin});
+        const residual = combine((a, b) => a - b, m.y, m.A.A(x0_hat)), norm = Math.sqrt(dot(residual, residual));
+        const quality = psnr(clipped(k === 1 ? x : x0_hat), job.x0);
+        postMessage({kind: "step", draw, method, k, x, x0_hat, c, norm, quality, passes, ms});
         await new Promise((resume) => setTimeout(resume)); // lets "stop" in
         if (stopped) return postMessage({kind: "stopped"});
       }
   }
   return postMessage({kind: "done"});
 }
+function begun({name, from, ...own}, job, draw, prior, m) {
+  const stream = normals(job.seed + draw), numbers = job.noise && job.noise.map((z) => Float64Array.from(z));
+  const noise = () => (numbers ? numbers.shift() : stream(C * P));
+  for (let used = prior.S.t; from && used >= from.k; used--) noise(); // what the steps before have drawn
+  return walk(METHODS[name](prior, own), prior.S, m, noise, from?.x, from?.k);
+}
+const clipped = (x) => x.map((v) => Math.max(-1, Math.min(1, v)));
 
 onmessage = async ({data}) => {
   try {
