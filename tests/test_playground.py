@@ -1,5 +1,6 @@
 """The playground: its formulas are Python's, its graphs are the shipped network, its page restores what Python does."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from frugal.methods import METHODS
 from frugal.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = [ROOT / "book" / name for name in ("_static/live", "_static/playground", "play")]
 SHOWN = ("dps", "dmps", "hybrid", "centred", "spectral")
 SIGMA, STEPS = 0.05, 10
 
@@ -57,7 +59,13 @@ def both(tmp_path_factory):
             x, back = METHODS[method].sample(
                 pipe.denoiser(schedule), schedule, m, iter(noise).__next__, **given
             )
-            python[task, method] = {"x": x, "passes": STEPS + int(back), "Ax": A(x0), "pinv": A.A_pinv(m.y), "adjoint": A.A_adjoint(m.y)}
+            python[task, method] = {
+                "x": x,
+                "passes": STEPS + int(back),
+                "Ax": A(x0),
+                "pinv": A.A_pinv(m.y),
+                "adjoint": A.A_adjoint(m.y),
+            }
             case = {"task": task, "method": method, "y": m.y.flatten().tolist(), "sigma": SIGMA}
             cases.append({**case, **own(method)})
     seen = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()
@@ -134,3 +142,26 @@ def test_an_engine_of_another_content_is_refused_and_the_book_does_without(tmp_p
     monkeypatch.setattr(play, "PACKAGE", "https://127.0.0.1:1/none.tgz")
     assert "could not be fetched" in play.assemble(tmp_path / "site", tmp_path / "empty")
     assert not list((tmp_path / "empty").iterdir())
+
+
+@pytest.mark.parametrize(("tool", "how"), [("oxfmt", ["--check"]), ("oxlint", ["--deny-warnings"])])
+def test_the_scripts_have_one_format_and_no_lint(tool, how, tmp_path):
+    program = Path(sys.executable).with_name(tool)
+    if not program.exists():
+        pytest.skip(f"{tool}, from PyPI, is not installed")
+    rules = ROOT / "book" / "play" / f"{tool}.json"
+    files = [path for folder in SCRIPTS for path in folder.glob("*.js") if path.name != "stored.js"]
+    if tool == "oxlint":  # the worker is one text
+        apart = [ROOT / "book" / "play" / f"{name}.js" for name in ("formulas", "worker")]
+        (tmp_path / "worker.js").write_text("".join(path.read_text() for path in apart))
+        files = [path for path in files if path not in apart] + [tmp_path / "worker.js"]
+    done = subprocess.run([program, *how, "-c", rules, *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_mask_survives_the_address(tmp_path):
+    """And what packs no mask of the right size is none."""
+    generator = np.random.default_rng(0)
+    masks = [generator.integers(0, 2, 4096), np.ones(4096), np.zeros(4096)]
+    answer = by_node("state.mjs", {"masks": [mask.astype(int).tolist() for mask in masks]}, tmp_path)
+    assert np.array_equal(answer["back"], masks) and answer["none"] == [None, None, None]

@@ -1,9 +1,11 @@
-"use strict";
-/* The playground's worker: the engine, formulas.js and this, in one text, so that a page from a file can start it.
-   CONSTANTS, from Python: {schedules: {steps: {timestep, alpha_bar, rings}}, ring}. */
+/* The playground's worker: the engine, formulas.js and this, in one text, so that a page from a file can
+   start it. CONSTANTS, from Python: {schedules: {steps: {timestep, alpha_bar, spread, rings}}, ring}. */
 
-let ort = null, files = null, stopped = false;
+let ort = null;
+let files = null;
+let stopped = false;
 const sessions = {};
+const schedules = {};
 
 async function unpacked(base64) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -19,9 +21,11 @@ async function load({engine, weights, place, forward, vjp}) {
   await session("forward");
 }
 
-async function session(name) { // the longer graph is set up when it is first needed
+async function session(name) {
+  // the longer graph is set up when it is first needed
   sessions[name] ||= await ort.InferenceSession.create(await unpacked(files[name]), {
-    executionProviders: ["wasm"], externalData: [files.weights],
+    executionProviders: ["wasm"],
+    externalData: [files.weights],
   });
   return sessions[name];
 }
@@ -34,41 +38,60 @@ const network = {
     (await (await session("vjp")).run({x: picture(x), t: tensor([t], 1), u: picture(u)})).back.data,
 };
 
-/* job: {task, seen, x0, sigma, steps, seed, draws, methods: [{name, switch, zeta, lam, from}, ...]}. Every method starts a
-   draw from the same noise, and they take their steps in turn; one with `from`: {k, x} goes on from x at step k. A test
-   may give y and noise. */
+/* job: {task, seen, x0, sigma, steps, seed, draws, methods: [{name, steps, switch, zeta, lam, from}, ...]}.
+   Every method starts a draw from the same noise; the one that has used the fewest passes takes the next
+   step, so that they run side by side and the frugal one is done first. A method may have steps of its own,
+   and one with `from`: {k, x} goes on from x at step k. A test may give y and noise. */
 async function play(job) {
   stopped = false;
-  const S = scheduled(CONSTANTS.schedules[job.steps], CONSTANTS.ring), prior = {S, ...network}, m = given(job);
+  const m = given(job);
   if (job.y) m.y = Float64Array.from(job.y);
   for (let draw = 0; draw < job.draws; draw++) {
-    const chains = job.methods.map((own) => ({chain: begun(own, job, draw, prior, m), guess: null}));
-    for (let k = S.t; k >= 1; k--)
-      for (const [method, run] of chains.entries()) {
-        if (k > (job.methods[method].from?.k ?? S.t)) continue;
-        const begin = performance.now(), {x, x0_hat, passes} = (await run.chain.next()).value;
-        const c = run.guess && psnr(x0_hat, run.guess), ms = performance.now() - begin;
-        run.guess = x0_hat;
-        const residual = combine((a, b) => a - b, m.y, m.A.A(x0_hat)), norm = Math.sqrt(dot(residual, residual));
-        const quality = psnr(clipped(k === 1 ? x : x0_hat), job.x0);
-        postMessage({kind: "step", draw, method, k, x, x0_hat, c, norm, quality, passes, ms});
-        await new Promise((resume) => setTimeout(resume)); // lets "stop" in
-        if (stopped) return postMessage({kind: "stopped"});
-      }
+    let runs = job.methods.map((own, method) => ({
+      method,
+      passes: 0,
+      guess: null,
+      chain: begun(own, job, draw, m),
+    }));
+    while (runs.length) {
+      const run = runs.reduce((a, b) => (b.passes < a.passes ? b : a));
+      postMessage({kind: "step", draw, method: run.method, ...(await advanced(run, m, job.x0))});
+      runs = runs.filter(({k}) => k !== 1);
+      await new Promise((resume) => setTimeout(resume)); // lets "stop" in
+      if (stopped) return postMessage({kind: "stopped"});
+    }
   }
   return postMessage({kind: "done"});
 }
-function begun({name, from, ...own}, job, draw, prior, m) {
-  const stream = normals(job.seed + draw), numbers = job.noise && job.noise.map((z) => Float64Array.from(z));
+function begun({name, from, steps, ...own}, job, draw, m) {
+  const t = steps || job.steps;
+  const S = (schedules[t] ||= scheduled(CONSTANTS.schedules[t], CONSTANTS.ring));
+  const stream = normals(job.seed + draw);
+  const numbers = job.noise && job.noise.map((z) => Float64Array.from(z));
   const noise = () => (numbers ? numbers.shift() : stream(C * P));
-  for (let used = prior.S.t; from && used >= from.k; used--) noise(); // what the steps before have drawn
-  return walk(METHODS[name](prior, own), prior.S, m, noise, from?.x, from?.k);
+  for (let used = t; from && used >= from.k; used--) noise(); // what the steps before have drawn
+  return walk(METHODS[name]({S, ...network}, own), S, m, noise, from?.x, from?.k);
+}
+/* The next state of a run, with what the page tells of it. */
+async function advanced(run, m, x0) {
+  const begin = performance.now();
+  const {value: state} = await run.chain.next();
+  const ms = performance.now() - begin;
+  const residual = combine((a, b) => a - b, m.y, m.A.A(state.x0_hat));
+  const norm = Math.sqrt(dot(residual, residual));
+  const c = run.guess && psnr(state.x0_hat, run.guess);
+  const shown = state.k === 1 ? state.x : state.x0_hat;
+  Object.assign(run, {guess: state.x0_hat, passes: state.passes, k: state.k});
+  return {...state, c, norm, ms, quality: psnr(clipped(shown), x0)};
 }
 const clipped = (x) => x.map((v) => Math.max(-1, Math.min(1, v)));
 
 onmessage = async ({data}) => {
   try {
-    if (data.kind === "load") { await load(data); postMessage({kind: "loaded"}); }
+    if (data.kind === "load") {
+      await load(data);
+      postMessage({kind: "loaded"});
+    }
     if (data.kind === "play") await play(data.job);
     if (data.kind === "stop") stopped = true;
   } catch (error) {
