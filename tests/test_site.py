@@ -1,9 +1,12 @@
 """The built site: no warning, no fault; and, where a browser is installed, its pages at work in it."""
 
+import base64
+import io
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from examples import loaded, seeded
@@ -48,7 +51,11 @@ def source(build, tmp_path_factory):
 @pytest.fixture(scope="module")
 def site(build, source):
     """The folder of the pages in HTML."""
-    return build.render("html", source, source.parent).parent
+    folder = build.render("html", source, source.parent).parent
+    (folder / "experiments.html").write_text(
+        loaded(ROOT / "book" / "play" / "stored.py").page()
+    )  # beside the book's own pages
+    return folder
 
 
 def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(build, site):
@@ -276,3 +283,40 @@ def test_a_link_shows_what_its_sender_saw_and_runs_by_itself(opened, engine):
     ):
         assert pixels(reader, canvas) == pixels(sender, canvas)
     assert sender.wrong == reader.wrong == []
+
+
+def picture(address):
+    """A picture that an address holds, (1, 3, 64, 64) in [-1, 1]."""
+    pixels = np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+@in_a_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_experiment_shows_a_stored_state_and_runs_to_the_same(opened, engine, width):
+    page = opened("experiments", width)
+    page.wait_for_function("window.frugalLive?.race")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    before = page.evaluate("frugalLive.centre.state()")
+    page.evaluate("frugalLive.centre.run()")
+    after = page.evaluate("frugalLive.centre.state()")
+    assert before["told"] == after["told"] != ""
+    for old, new in zip(before["shown"], after["shown"], strict=True):
+        assert metrics.psnr(picture(old["address"]), picture(new["address"])) > 40
+    assert page.wrong == []
+
+
+@in_a_browser
+def test_an_experiment_is_moved_by_keyboard_and_another_one_stops_it(opened, engine):
+    page = opened("experiments")
+    page.wait_for_function("window.frugalLive?.race")
+    told = lambda name: page.inner_text(f"[data-experiment={name}] .live-told")
+    page.focus("[data-experiment=centre] input[type=range]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('[data-experiment=centre] .play-main').hidden")
+    page.click("[data-experiment=switch] .play-main")
+    page.wait_for_function("!document.querySelector('[data-experiment=centre] .play-main').hidden")
+    assert told("centre").startswith("Stopped")
+    page.click("[data-experiment=switch] button:visible:has-text('Stop')")
+    assert told("switch") == "Stopped." and page.wrong == []

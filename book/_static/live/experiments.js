@@ -5,7 +5,6 @@
 window.frugalExperiments = (() => {
   const {about, sizes} = window.frugalNetwork;
   const {given} = window.frugalFormulas;
-  const {preview} = window.frugalPictures;
   const curve = window.frugalCurve;
   const T = 20; // steps
   const TASKS = [
@@ -16,12 +15,11 @@ window.frugalExperiments = (() => {
   const left = (k) => (k === 1 ? "the result" : `its guess, ${k - 1} steps left`);
   const dB = (quality) => `${quality.toFixed(1)} dB`;
 
-  /* A problem: a face and what is given of it, both drawn. */
-  async function problem(ui, task, face, sigma = 0.01, seed = 0) {
+  /* A problem: a face and what is given of it, both drawn unless they are for later. */
+  async function problem(ui, task, face, {sigma = 0.01, seed = 0, drawn = true} = {}) {
     const x0 = await ui.face(face);
     const job = {task, x0, sigma, seed, seen: ui.middle(), steps: T};
-    ui.panels.given.show(preview(given(job)), task === "inpaint" ? job.seen : null);
-    ui.panels.original?.show(x0);
+    if (drawn) ui.given(job);
     return job;
   }
   /* Shows a state of a method on a panel. */
@@ -194,7 +192,7 @@ window.frugalExperiments = (() => {
     const face = ui.faces(anew);
     async function main() {
       const t = +steps.value();
-      const job = {...(await problem(ui, task.value(), face.value(), +sigma.value())), steps: t};
+      const job = {...(await problem(ui, task.value(), face.value(), {sigma: +sigma.value()})), steps: t};
       const label = `${t} steps, σ ${sigma.value()}`;
       const {guess, decided} = ui.panels;
       const plot = (film) =>
@@ -272,6 +270,7 @@ window.frugalExperiments = (() => {
   }
 
   return {
+    tools: {TASKS, problem, shown, dB},
     switch: {
       look: "Look for the largest k at which the hybrid's face is still as good as that of DPS.",
       make: handover,

@@ -15,6 +15,7 @@
     ["stage.js", "frugalStage"],
     ["stored.js", "frugalStored"],
     ["experiments.js", "frugalExperiments"],
+    ["games.js", "frugalGames"],
   ];
   const script = (name) =>
     new Promise((resolve, reject) => {

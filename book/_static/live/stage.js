@@ -2,7 +2,7 @@
 /* The stage of an experiment: pictures with captions and bars, a curve, controls, one button that runs it.
    Before anything is loaded it shows a stored state. Returns {run, state} for the book's own tests. */
 window.frugalStage = (place) => {
-  const {N, draw, figure, read} = window.frugalPictures;
+  const {N, draw, figure, preview, read} = window.frugalPictures;
   const {about, missing, run, stop} = window.frugalNetwork;
   const experiment = window.frugalExperiments[place.dataset.experiment];
   const name = place.dataset.experiment;
@@ -18,12 +18,16 @@ window.frugalStage = (place) => {
   const pictures = add("div", place, {className: "live-pictures"});
   const controls = add("div", place, {className: "play-row"});
   const buttons = add("div", place, {className: "play-row"});
-  const go = add("button", buttons, {type: "button", className: "play-main", textContent: "Run it here"});
+  const go = add("button", buttons, {
+    type: "button",
+    className: "play-main",
+    textContent: experiment.go || "Run it here",
+  });
   const halt = add("button", buttons, {
     type: "button",
     textContent: "Stop",
     hidden: true,
-    onclick: () => end("Stopped."),
+    onclick: () => halted(),
   });
   const told = add("p", place, {className: "live-told"});
   told.setAttribute("role", "status");
@@ -33,10 +37,13 @@ window.frugalStage = (place) => {
     told.textContent = text;
   };
   function end(sentence) {
-    turn += 1;
-    stop();
     working(false);
     say(sentence);
+  }
+  function halted() {
+    turn += 1;
+    stop();
+    end("Stopped.");
   }
   function working(on) {
     go.hidden = on;
@@ -109,6 +116,11 @@ window.frugalStage = (place) => {
       changed,
     );
   ui.face = (i) => read(about.faces[i]);
+  /* Draws what is given of a job's picture, and the picture. */
+  ui.given = (job) => {
+    ui.panels.given.show(preview(window.frugalFormulas.given(job)), job.task === "inpaint" ? job.seen : null);
+    ui.panels.original?.show(job.x0);
+  };
   /* Runs a job to its end; -> its films by method, or null where it was stopped. each(state, films) on the
      way. */
   ui.play = async (job, each = () => {}) => {
@@ -133,9 +145,10 @@ window.frugalStage = (place) => {
     turn += 1;
     const mine = turn;
     working(true);
+    say("");
     try {
       const sentence = await what();
-      if (mine === turn) end(sentence || "");
+      if (mine === turn) end(sentence || "Stopped, because something else began to run.");
     } catch (error) {
       if (mine === turn) end(`The network could not run: ${error.message || error}.`);
     }

@@ -65,22 +65,26 @@
   async function follow(hash) {
     const choices = state.read(hash);
     const mask = choices.mask && state.unpacked(choices.mask, P);
-    for (const name of NAMES) {
+    for (const name of NAMES.filter((one) => one in choices)) {
       const old = value(name);
-      if (name in choices) $(name).value = choices[name];
-      if (!value(name)) $(name).value = old;
-      if (name === "steps") $("k").max = value("steps");
+      $(name).value = choices[name];
+      if (value(name) !== choices[name]) $(name).value = old; // it cannot be chosen
+      if (name === "steps") halves();
     }
     if (mask) seen.set(mask);
     ownSizes = "zeta" in choices && "lam" in choices;
     settings();
     if (ownSizes) for (const name of ["zeta", "lam"]) $(name).value = choices[name];
-    await choose(choices.face in about.faces || about.faces[choices.face - 1] ? choices.face : face);
+    await choose(about.faces[choices.face - 1] ? choices.face : face);
     return choices.face === "own"
       ? "The link is to a picture of its sender's own, which no link can carry; here is face 1."
       : "";
   }
 
+  function halves() {
+    $("k").max = value("steps");
+    $("k").value = value("steps") / 2;
+  }
   async function choose(name, address = about.faces[name - 1]) {
     try {
       brush.paint.x = await read(address);
@@ -125,7 +129,7 @@
     const wrong = refused(chosen());
     show();
     if (!wrong) link();
-    if (busy) end("Something was changed, so the run was stopped. Press Restore for a new one.");
+    if (busy) halt("Something was changed, so the run was stopped. Press Restore for a new one.");
     else if (run)
       say(wrong || "Changed: the results are of what was chosen before. Press Restore for new ones.");
     if (run) result.stale(true);
@@ -166,20 +170,25 @@
       if (mine !== turn) return;
       say("Restoring …");
       const begin = performance.now();
-      await restore(job);
-      if (mine === turn)
-        end(`Done in ${((performance.now() - begin) / 1000).toFixed(1)} s. ${result.told(run)}`);
+      const ended = await restore(job);
+      if (mine !== turn) return;
+      const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+      if (ended === "done") end(`Done in ${seconds} s. ${result.told(run)}`);
+      else end("Stopped, because something else began to run.");
     } catch (error) {
       if (mine === turn) end(`The network could not run: ${error.message}.`);
     }
   }
   function end(sentence) {
-    turn += 1;
-    stop();
     working(false);
     $("now").textContent = "";
     if (run?.films[0].length) result.film(run);
     say(sentence);
+  }
+  function halt(sentence) {
+    turn += 1;
+    stop();
+    end(sentence);
   }
   function working(on) {
     busy = on;
@@ -213,8 +222,7 @@
     $("first").value = "dps";
     $("second").value = "hybrid";
     about.steps.forEach((n) => $("steps").append(new Option(n, n, n === 20, n === 20)));
-    $("k").max = 20;
-    $("k").value = 10;
+    halves();
   }
   function wire() {
     const fresh = () => {
@@ -236,8 +244,7 @@
     $("file").onchange = () =>
       $("file").files[0] && choose("own", URL.createObjectURL($("file").files[0])).then(changed);
     $("steps").onchange = () => {
-      $("k").max = value("steps");
-      $("k").value = value("steps") / 2;
+      halves();
       fresh();
     };
     for (const name of ["task", "first", "second"]) $(name).onchange = fresh;
@@ -253,7 +260,7 @@
       seen.fill(1);
       changed();
     };
-    $("stop").onclick = () => end("Stopped. What there is can be saved.");
+    $("stop").onclick = () => halt("Stopped. What there is can be saved.");
     $("save").onclick = () =>
       result.keep(run, $("task").querySelector(`[value=${run.job.task}]`).textContent);
     $("link").onclick = copy;
