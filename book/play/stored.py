@@ -17,7 +17,7 @@ from play.assemble import assemble  # noqa: E402
 
 BOOK = Path(__file__).resolve().parents[1]
 STORED = BOOK / "_static" / "live" / "stored.js"
-EXPERIMENTS = ("switch", "zeta", "collapse", "centre", "race")
+EXPERIMENTS = ("switch", "zeta", "collapse", "centre", "race", "blind")
 PAGE = """<!doctype html><meta charset="utf-8"><body style="width:44rem">
 {experiments}<script src="_static/live/live.js"></script>"""
 
@@ -45,8 +45,14 @@ def main() -> None:
         found = {}
         for name in EXPERIMENTS:
             print(name, flush=True)
-            tab.evaluate(f"frugalLive['{name}'].run()")
+            if name == "blind":  # its first pair
+                tab.evaluate("void frugalLive.blind.run()")
+                told = "document.querySelector('[data-experiment=blind] .live-told').textContent"
+                tab.wait_for_function(f"{told}.includes('which is DPS')")
+            else:
+                tab.evaluate(f"frugalLive['{name}'].run()")
             found[name] = tab.evaluate(f"frugalLive['{name}'].state()")
+        found["blind"]["told"] = ""
         browser.close()
     with whole(STORED) as partial:
         partial.write_text(f"window.frugalStored = {json.dumps(found, indent=1, ensure_ascii=False)};\n")

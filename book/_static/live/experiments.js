@@ -30,14 +30,7 @@ window.frugalExperiments = (() => {
 
   /* Page 07: DPS's path is walked once, and the hybrid of every k branches off it. */
   function handover(ui) {
-    for (const [key, label] of [
-      ["given", "given"],
-      ["dps", "DPS"],
-      ["hybrid", "hybrid"],
-      ["dmps", "DMPS"],
-      ["original", "the original"],
-    ])
-      ui.panel(key, label);
+    ui.pictures({given: "given", dps: "DPS", hybrid: "hybrid", dmps: "DMPS", original: "the original"});
     let path = null; // {job, film, zeta, lam, ends: {k: the hybrid's last state}}
     const ks = Array.from({length: T + 1}, (_, k) => k);
     const anew = () => {
@@ -98,13 +91,8 @@ window.frugalExperiments = (() => {
 
   /* Page 03: the length of DPS's step. */
   function length(ui) {
-    for (const [key, label] of [
-      ["given", "given"],
-      ["dps", "DPS"],
-      ["original", "the original"],
-    ])
-      ui.panel(key, label);
-    const svg = ui.curve("The residual ‖r‖ = ‖y − A x̂₀‖, step by step; dotted: the noise σ√m");
+    ui.pictures({given: "given", dps: "DPS", original: "the original"});
+    const svg = ui.curve("The residual ‖r‖ = ‖y − A x̂₀‖; dotted: the noise σ√m");
     const FACTORS = [1 / 64, 1 / 16, 1 / 4, 1 / 2, 1, 2, 4, 8];
     const anew = () => {
       before = [];
@@ -157,13 +145,7 @@ window.frugalExperiments = (() => {
 
   /* Page 06: when a picture is decided. */
   function collapse(ui) {
-    for (const [key, label] of [
-      ["given", "given"],
-      ["guess", "DPS"],
-      ["decided", "at 20 dB"],
-      ["original", "the original"],
-    ])
-      ui.panel(key, label);
+    ui.pictures({given: "given", guess: "DPS", decided: "at 20 dB", original: "the original"});
     const svg = ui.curve("How much the guess still moves: pSNR between consecutive guesses", true);
     let before = [];
     const again = () => ui.act(main);
@@ -226,13 +208,12 @@ window.frugalExperiments = (() => {
 
   /* Page 04: lambda, and where the step is centred. */
   function centre(ui) {
-    for (const [key, label] of [
-      ["given", "given"],
-      ["dmps", "centred on xₖ"],
-      ["centred", "centred on the guess"],
-      ["original", "the original"],
-    ])
-      ui.panel(key, label);
+    ui.pictures({
+      given: "given",
+      dmps: "centred on xₖ",
+      centred: "centred on the guess",
+      original: "the original",
+    });
     let other = null; // the state that the centred method has ended in
     const LAMS = [0.1, 0.25, 0.5, 1, 1.5, 1.75, 2.5];
     const slider = ui.slider(
@@ -276,7 +257,7 @@ window.frugalExperiments = (() => {
       make: handover,
     },
     zeta: {
-      look: "Look for the ζ whose residual comes nearest to the noise: shorter steps fall short, longer overshoot.",
+      look: "Look for the ζ whose residual comes nearest to the noise: shorter steps do too little, longer overshoot.",
       make: length,
     },
     collapse: {

@@ -9,12 +9,7 @@
 
   /* Which of two is DPS? The next pair is computed while the reader looks at this one. */
   function blind(ui) {
-    for (const [key, label] of [
-      ["given", "given"],
-      ["a", "A"],
-      ["b", "B"],
-    ])
-      ui.panel(key, label);
+    ui.pictures({given: "given", a: "A", b: "B"});
     let chosen = () => {};
     const buttons = [
       ui.button("A is DPS", () => chosen("a")),
@@ -78,13 +73,12 @@
 
   /* DPS as the poster runs it against the book's best at a tenth of its passes. */
   function race(ui) {
-    for (const [key, label] of [
-      ["given", "given"],
-      ["dps", "DPS"],
-      ["best", about.methods[about.best].label],
-      ["original", "the original"],
-    ])
-      ui.panel(key, label);
+    ui.pictures({
+      given: "given",
+      dps: "DPS",
+      best: about.methods[about.best].label,
+      original: "the original",
+    });
     const again = () => ui.act(main);
     const task = ui.menu("Task", window.frugalExperiments.tools.TASKS, again);
     const face = ui.faces(again);

@@ -50,9 +50,9 @@ window.frugalStage = (place) => {
     halt.hidden = !on;
   }
 
-  const ui = {say, panels: {}, turn: () => turn};
+  const ui = {say, panels: {}};
   /* A picture: show(x, seen) draws it, told(text) is its caption, bar(passes, most) its cost. */
-  ui.panel = (key, label) => {
+  function picture(key, label) {
     const {element, shown, told: caption} = figure(pictures, label);
     const bar = add("div", element, {className: "live-bar", hidden: true});
     const panel = {
@@ -68,8 +68,8 @@ window.frugalStage = (place) => {
       },
     };
     ui.panels[key] = panel;
-    return panel;
-  };
+  }
+  ui.pictures = (labels) => Object.entries(labels).forEach(([key, label]) => picture(key, label));
   ui.curve = (caption, wide) => {
     const element = add("figure", pictures, {className: wide ? "live-curve live-wide" : "live-curve"});
     element.innerHTML = "<svg></svg>";
@@ -77,8 +77,7 @@ window.frugalStage = (place) => {
     ui.svg = element.firstChild;
     return ui.svg;
   };
-  /* A slider over `values`; text(value) stands beside it, changed(value) is called when it has come to
-     rest. */
+  /* A slider over `values`; text(value) stands beside it, changed() is called when it has come to rest. */
   ui.slider = (label, values, at, text, changed) => {
     const line = add("label", controls, {className: "play-grow"});
     line.append(`${label} `);
@@ -91,20 +90,14 @@ window.frugalStage = (place) => {
     };
     input.onkeydown = (event) => event.stopPropagation(); // the theme turns pages by arrow keys
     input.oninput = shown;
-    input.onchange = () => changed(value());
+    input.onchange = changed;
     shown();
-    return {
-      value,
-      set: (v) => {
-        input.value = values.indexOf(v);
-        shown();
-      },
-    };
+    return {value};
   };
   ui.menu = (label, options, changed) => {
     const line = add("label", controls);
     line.append(`${label} `);
-    const select = add("select", line, {onchange: () => changed(select.value)});
+    const select = add("select", line, {onchange: changed});
     for (const [value, words] of options) select.append(new Option(words, value));
     return {value: () => select.value};
   };
@@ -175,7 +168,13 @@ window.frugalStage = (place) => {
       panel.told(caption);
       if (cost) panel.bar(...cost);
     }
-    if (svg) ui.svg.outerHTML = svg;
+    if (svg) {
+      const then = document.createElement("div");
+      then.innerHTML = svg;
+      for (const {name: attribute, value} of then.firstChild.attributes)
+        ui.svg.setAttribute(attribute, value);
+      ui.svg.innerHTML = then.firstChild.innerHTML;
+    }
     say(words);
   }
   const stored = window.frugalStored[name];

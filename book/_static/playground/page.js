@@ -23,27 +23,24 @@
 
   /* ---- What is chosen ---- */
 
+  /* The step sizes of a method: the library's for its share of DMPS steps, or what stands in the fields. */
+  function lengths(name) {
+    const steps = number("steps");
+    const last = {dps: 0, dmps: steps, hybrid: number("k")}[name] ?? 0;
+    return sizes(value("task"), steps, last);
+  }
   function chosen() {
     const names = [...new Set([value("first"), value("second")])].filter(Boolean);
-    const steps = number("steps");
-    const by = {dps: 0, dmps: steps, hybrid: number("k")};
     const own = {zeta: number("zeta"), lam: number("lam")};
     const methods = names.map((name) => ({
       name,
       switch: number("k"),
-      ...(ownSizes ? own : sizes(value("task"), steps, by[name] ?? 0)),
+      ...(ownSizes ? own : lengths(name)),
     }));
-    const [sigma, seed, draws] = ["sigma", "seed", "draws"].map(number);
-    return {
-      task: value("task"),
-      seen: seen.slice(),
-      x0: brush.paint.x.slice(),
-      sigma,
-      steps,
-      seed,
-      draws,
-      methods,
-    };
+    const numbers = Object.fromEntries(
+      ["sigma", "steps", "seed", "draws"].map((name) => [name, number(name)]),
+    );
+    return {task: value("task"), seen: seen.slice(), x0: brush.paint.x.slice(), ...numbers, methods};
   }
   /* The sentence that says what is wrong with it, or nothing. */
   function refused({task, sigma, seed}) {
@@ -89,40 +86,36 @@
     try {
       brush.paint.x = await read(address);
     } catch {
-      return say("This file is not a picture that the browser can read.");
+      say("This file is not a picture that the browser can read.");
+      return false;
     }
     face = name;
     for (const input of $("faces").querySelectorAll("input")) input.checked = input.value === face;
-    return brush.show();
+    return true;
   }
+
+  const take = async (...one) => (await choose(...one)) && changed();
 
   /* ---- What follows from it ---- */
 
   function settings() {
-    const steps = number("steps");
     const names = [value("first"), value("second")];
     const hides = value("task") === "inpaint";
-    $("k").max = steps;
     $("k-now").textContent = value("k");
     $("hybrid").hidden = !names.includes("hybrid");
     $("paint").hidden = $("how").hidden = $("original").hidden = !hides;
     $("picture").classList.toggle("play-draws", hides);
     if (ownSizes) return;
-    const last = {dps: 0, dmps: steps, hybrid: number("k")};
-    const of = (name) => last[names.includes(name) ? name : "hybrid"];
-    $("zeta").value = sizes(value("task"), steps, of("dps")).zeta;
-    $("lam").value = sizes(value("task"), steps, of("dmps")).lam;
+    const shown = (name) => lengths(names.includes(name) ? name : "hybrid");
+    $("zeta").value = shown("dps").zeta;
+    $("lam").value = shown("dmps").lam;
   }
   /* The picture, and the measurement of it. */
   function show() {
     const job = chosen();
     brush.show();
     draw($("truth"), job.x0);
-    if (refused(job)) return null;
-    const m = given(job);
-    const y = preview(m);
-    draw($("seen"), y, job.task === "inpaint" ? job.seen : null);
-    return {m, y};
+    if (!refused(job)) draw($("seen"), preview(given(job)), job.task === "inpaint" ? job.seen : null);
   }
   /* After every change: a run that goes on is not of what stands there any more. */
   function changed() {
@@ -138,8 +131,7 @@
   /* ---- A run ---- */
 
   async function restore(job) {
-    run = result.begin(job, null);
-    run.y = preview(given(job));
+    run = result.begin(job, preview(given(job)));
     result.stale(false);
     result.plot(run);
     const mine = run;
@@ -209,7 +201,7 @@
         type: "radio",
         name: "play-face",
         value: String(i + 1),
-        onchange: () => choose(input.value).then(changed),
+        onchange: () => take(input.value),
       });
       Object.assign(image, {src: address, alt: `synthetic face ${i + 1}`});
       label.append(input, image);
@@ -241,8 +233,7 @@
         go();
       }
     };
-    $("file").onchange = () =>
-      $("file").files[0] && choose("own", URL.createObjectURL($("file").files[0])).then(changed);
+    $("file").onchange = () => $("file").files[0] && take("own", URL.createObjectURL($("file").files[0]));
     $("steps").onchange = () => {
       halves();
       fresh();

@@ -9,14 +9,15 @@ window.frugalResult = (() => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /* A run of a job: films: [[state]] of the first draw and draws: [[picture]], by method. */
-  function begin(job, m) {
+  function begin(job, y) {
     $("methods").replaceChildren();
     $("all").replaceChildren();
     $("all").hidden = job.draws < 2;
+    $("moves").hidden = false;
     const panels = job.methods.map((own) => panel(job, own));
     const run = {
       job,
-      m,
+      y,
       panels,
       films: job.methods.map(() => []),
       draws: job.methods.map(() => []),
