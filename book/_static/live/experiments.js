@@ -257,7 +257,7 @@ window.frugalExperiments = (() => {
       make: handover,
     },
     zeta: {
-      look: "Look for the ζ whose residual comes nearest to the noise: shorter steps do too little, longer overshoot.",
+      look: "Look for the ζ whose residual comes nearest to the noise: a shorter step does too little.",
       make: length,
     },
     collapse: {

@@ -103,8 +103,9 @@
       });
       if (!films) return null;
       const ends = films.map((film, i) => {
+        const {label} = about.methods[methods[i].name];
         const {passes, quality} = film.at(-1);
-        return `${about.methods[methods[i].name].label}: ${passes} passes, ${seconds[i].toFixed(1)} s, ${dB(quality)}.`;
+        return `${label}: ${passes} passes, ${seconds[i].toFixed(1)} s, ${dB(quality)}.`;
       });
       return ends.join(" ");
     }
