@@ -94,11 +94,7 @@
       const films = await ui.play({...job, methods}, (state) => {
         const {method, ms, passes} = state;
         seconds[method] += ms / 1000;
-        shown(
-          lanes[method],
-          `${about.methods[methods[method].name].label}, ${seconds[method].toFixed(1)} s`,
-          state,
-        );
+        shown(lanes[method], about.methods[methods[method].name].label, state);
         lanes[method].bar(passes, 200);
       });
       if (!films) return null;
