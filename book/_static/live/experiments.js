@@ -92,7 +92,7 @@ window.frugalExperiments = (() => {
   /* Page 03: the length of DPS's step. */
   function length(ui) {
     ui.pictures({given: "given", dps: "DPS", original: "the original"});
-    const svg = ui.curve("The residual ‖r‖ = ‖y − A x̂₀‖; dotted: the noise σ√m");
+    ui.curve("The residual ‖r‖ = ‖y − A x̂₀‖; dotted: the noise σ√m");
     const FACTORS = [1 / 64, 1 / 16, 1 / 4, 1 / 2, 1, 2, 4, 8];
     const anew = () => {
       before = [];
@@ -117,7 +117,7 @@ window.frugalExperiments = (() => {
       const points = (film) => film.map(({k, norm}) => [k, norm]);
       const y = {label: "‖r‖", ticks: [0.1, 1, 10, 100], log: true};
       const plot = (film) =>
-        curve.draw(svg, {
+        ui.plot({
           t: T,
           y,
           level: [noise, "noise"],
@@ -146,7 +146,7 @@ window.frugalExperiments = (() => {
   /* Page 06: when a picture is decided. */
   function collapse(ui) {
     ui.pictures({given: "given", guess: "DPS", decided: "at 20 dB", original: "the original"});
-    const svg = ui.curve("How much the guess still moves: pSNR between consecutive guesses", true);
+    ui.curve("How much the guess still moves: pSNR between consecutive guesses", true);
     let before = [];
     const again = () => ui.act(main);
     const anew = () => {
@@ -178,7 +178,7 @@ window.frugalExperiments = (() => {
       const label = `${t} steps, σ ${sigma.value()}`;
       const {guess, decided} = ui.panels;
       const plot = (film) =>
-        curve.draw(svg, {
+        ui.plot({
           t,
           lines: [{label, colour: about.methods.dps.colour, points: curve.points(film)}, ...before],
         });
@@ -257,11 +257,13 @@ window.frugalExperiments = (() => {
       make: handover,
     },
     zeta: {
-      look: "Look for the ζ whose residual comes nearest to the noise: a shorter step does too little.",
+      look:
+        "Look for the ζ whose residual comes nearest to the noise: " +
+        "a shorter step does too little, a longer one too much.",
       make: length,
     },
     collapse: {
-      look: "Look for the step at which guesses first agree to 20 dB: it moves, and the face does not.",
+      look: "Look for the step at which guesses first agree to 20 dB; then change the number of steps.",
       make: collapse,
     },
     centre: {

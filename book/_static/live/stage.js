@@ -4,6 +4,7 @@
 window.frugalStage = (place) => {
   const {N, draw, figure, preview, read} = window.frugalPictures;
   const {about, missing, run, stop} = window.frugalNetwork;
+  const curve = window.frugalCurve;
   const experiment = window.frugalExperiments[place.dataset.experiment];
   const name = place.dataset.experiment;
   const add = (tag, parent, more = {}) => {
@@ -70,12 +71,16 @@ window.frugalStage = (place) => {
     ui.panels[key] = panel;
   }
   ui.pictures = (labels) => Object.entries(labels).forEach(([key, label]) => picture(key, label));
-  ui.curve = (caption, wide) => {
-    const element = add("figure", pictures, {className: wide ? "live-curve live-wide" : "live-curve"});
+  /* A curve among the pictures, or below them; plot(chart) draws it (curve.js). */
+  ui.curve = (caption, below) => {
+    const element = add("figure", pictures, {className: "live-curve"});
+    if (below) pictures.after(element);
     element.innerHTML = "<svg></svg>";
     add("figcaption", element, {textContent: caption});
-    ui.svg = element.firstChild;
-    return ui.svg;
+    ui.plot = (chart) => {
+      ui.chart = chart;
+      curve.draw(element.firstChild, chart);
+    };
   };
   /* A slider over `values`; text(value) stands beside it, changed() is called when it has come to rest. */
   ui.slider = (label, values, at, text, changed) => {
@@ -157,9 +162,9 @@ window.frugalStage = (place) => {
       const caption = element.querySelector("figcaption").textContent;
       return {key, address: one.toDataURL(), caption, cost};
     });
-    return {shown, svg: ui.svg?.outerHTML, told: told.textContent};
+    return {shown, chart: ui.chart, told: told.textContent};
   }
-  function restored({shown, svg, told: words}) {
+  function restored({shown, chart, told: words}) {
     for (const {key, address, caption, cost} of shown) {
       const panel = ui.panels[key];
       const image = new Image();
@@ -168,13 +173,7 @@ window.frugalStage = (place) => {
       panel.told(caption);
       if (cost) panel.bar(...cost);
     }
-    if (svg) {
-      const then = document.createElement("div");
-      then.innerHTML = svg;
-      for (const {name: attribute, value} of then.firstChild.attributes)
-        ui.svg.setAttribute(attribute, value);
-      ui.svg.innerHTML = then.firstChild.innerHTML;
-    }
+    if (chart) ui.plot(chart);
     say(words);
   }
   const stored = window.frugalStored[name];

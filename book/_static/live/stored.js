@@ -41,7 +41,6 @@ window.frugalStored = {
     "cost": null
    }
   ],
-  "svg": null,
   "told": "DPS 26.3 dB with 40 passes, the hybrid 24.8 dB with 30, DMPS 24.8 dB with 20. Move k: only the steps after it are taken anew, from the same noise."
  },
  "zeta": {
@@ -65,7 +64,111 @@ window.frugalStored = {
     "cost": null
    }
   ],
-  "svg": "<svg viewBox=\"0 0 261 186\" role=\"img\" aria-label=\"‖r‖ against the steps that remain. Last values: ζ = 8.8: 3.33 at k = 1.\"><path d=\"M38 22V150H221\" fill=\"none\" stroke=\"currentColor\"></path><text x=\"33\" y=\"154\" text-anchor=\"end\">0.1</text><text x=\"33\" y=\"111.33333333333333\" text-anchor=\"end\">1</text><text x=\"33\" y=\"68.66666666666666\" text-anchor=\"end\">10</text><text x=\"33\" y=\"26\" text-anchor=\"end\">100</text><text x=\"38\" y=\"164\" text-anchor=\"middle\">20</text><text x=\"86.15789473684211\" y=\"164\" text-anchor=\"middle\">15</text><text x=\"124.68421052631578\" y=\"164\" text-anchor=\"middle\">11</text><text x=\"172.8421052631579\" y=\"164\" text-anchor=\"middle\">6</text><text x=\"221\" y=\"164\" text-anchor=\"middle\">1</text><text x=\"129.5\" y=\"180\" text-anchor=\"middle\">steps that remain, k</text><text x=\"0\" y=\"0\" text-anchor=\"middle\" transform=\"translate(10 86) rotate(-90)\">‖r‖</text><path d=\"M38 108.08976072364507H221\" fill=\"none\" stroke=\"currentColor\" stroke-dasharray=\"2 3\"></path><text x=\"224\" y=\"112.08976072364507\" text-anchor=\"start\">noise</text><polyline points=\"38.0,37.5 47.6,25.3 57.3,29.9 66.9,31.5 76.5,36.3 86.2,35.4 95.8,30.0 105.4,36.0 115.1,39.9 124.7,39.6 134.3,41.7 143.9,45.0 153.6,46.9 163.2,51.4 172.8,59.2 182.5,68.2 192.1,69.5 201.7,71.7 211.4,76.3 221.0,85.1\" fill=\"none\" stroke=\"#0072B2\" stroke-width=\"2\"></polyline><path d=\"M38 10h18\" stroke=\"#0072B2\" stroke-width=\"2\"></path><text x=\"60\" y=\"14\" text-anchor=\"start\">ζ = 8.8</text></svg>",
+  "chart": {
+   "t": 20,
+   "y": {
+    "label": "‖r‖",
+    "ticks": [
+     0.1,
+     1,
+     10,
+     100
+    ],
+    "log": true
+   },
+   "level": [
+    0.96,
+    "noise"
+   ],
+   "lines": [
+    {
+     "label": "ζ = 8.8",
+     "colour": "#0072B2",
+     "points": [
+      [
+       20,
+       43.25807439181202
+      ],
+      [
+       19,
+       83.81636825866849
+      ],
+      [
+       18,
+       65.40954184770776
+      ],
+      [
+       17,
+       59.7966901636088
+      ],
+      [
+       16,
+       46.13170776035871
+      ],
+      [
+       15,
+       48.45604903315104
+      ],
+      [
+       14,
+       65.0800989768987
+      ],
+      [
+       13,
+       46.955177604993224
+      ],
+      [
+       12,
+       38.10197099786622
+      ],
+      [
+       11,
+       38.68036886106289
+      ],
+      [
+       10,
+       34.55818822290691
+      ],
+      [
+       9,
+       28.9473330839809
+      ],
+      [
+       8,
+       26.072488678405083
+      ],
+      [
+       7,
+       20.512062442318065
+      ],
+      [
+       6,
+       13.456872800631016
+      ],
+      [
+       5,
+       8.251766880203995
+      ],
+      [
+       4,
+       7.709114536205135
+      ],
+      [
+       3,
+       6.845324554131774
+      ],
+      [
+       2,
+       5.335363903017058
+      ],
+      [
+       1,
+       3.3262549993971717
+      ]
+     ]
+    }
+   ]
+  },
   "told": "With ζ = 8.8 the last guess is 3.3 from the measurement, 3.5 times the noise. The result has 29.2 dB."
  },
  "collapse": {
@@ -95,7 +198,93 @@ window.frugalStored = {
     "cost": null
    }
   ],
-  "svg": "<svg viewBox=\"0 0 670 186\" role=\"img\" aria-label=\"pSNR / dB against the steps that remain. Last values: 20 steps, σ 0.01: 38.1 at k = 1.\"><path d=\"M38 22V150H630\" fill=\"none\" stroke=\"currentColor\"></path><text x=\"33\" y=\"154\" text-anchor=\"end\">0</text><text x=\"33\" y=\"128.4\" text-anchor=\"end\">10</text><text x=\"33\" y=\"102.8\" text-anchor=\"end\">20</text><text x=\"33\" y=\"77.2\" text-anchor=\"end\">30</text><text x=\"33\" y=\"51.599999999999994\" text-anchor=\"end\">40</text><text x=\"33\" y=\"26\" text-anchor=\"end\">50</text><text x=\"38\" y=\"164\" text-anchor=\"middle\">20</text><text x=\"193.78947368421052\" y=\"164\" text-anchor=\"middle\">15</text><text x=\"318.42105263157896\" y=\"164\" text-anchor=\"middle\">11</text><text x=\"474.2105263157894\" y=\"164\" text-anchor=\"middle\">6</text><text x=\"630\" y=\"164\" text-anchor=\"middle\">1</text><text x=\"334\" y=\"180\" text-anchor=\"middle\">steps that remain, k</text><text x=\"0\" y=\"0\" text-anchor=\"middle\" transform=\"translate(10 86) rotate(-90)\">pSNR / dB</text><path d=\"M38 98.8H630\" fill=\"none\" stroke=\"currentColor\" stroke-dasharray=\"2 3\"></path><text x=\"633\" y=\"102.8\" text-anchor=\"start\">20 dB</text><polyline points=\"69.2,129.9 100.3,122.9 131.5,124.7 162.6,125.4 193.8,129.7 224.9,134.8 256.1,124.8 287.3,114.6 318.4,106.3 349.6,103.8 380.7,101.0 411.9,93.8 443.1,81.7 474.2,71.5 505.4,68.4 536.5,67.9 567.7,62.9 598.8,59.9 630.0,52.4\" fill=\"none\" stroke=\"#0072B2\" stroke-width=\"2\"></polyline><path d=\"M38 10h18\" stroke=\"#0072B2\" stroke-width=\"2\"></path><text x=\"60\" y=\"14\" text-anchor=\"start\">20 steps, σ 0.01</text></svg>",
+  "chart": {
+   "t": 20,
+   "lines": [
+    {
+     "label": "20 steps, σ 0.01",
+     "colour": "#0072B2",
+     "points": [
+      [
+       19,
+       7.8550097625338715
+      ],
+      [
+       18,
+       10.59999308915086
+      ],
+      [
+       17,
+       9.869524722148997
+      ],
+      [
+       16,
+       9.59334098661675
+      ],
+      [
+       15,
+       7.917131700245729
+      ],
+      [
+       14,
+       5.927197094058477
+      ],
+      [
+       13,
+       9.862622074128293
+      ],
+      [
+       12,
+       13.809482367457392
+      ],
+      [
+       11,
+       17.073168877527504
+      ],
+      [
+       10,
+       18.04044304577662
+      ],
+      [
+       9,
+       19.124615977488084
+      ],
+      [
+       8,
+       21.969126492243575
+      ],
+      [
+       7,
+       26.68001104672919
+      ],
+      [
+       6,
+       30.667902221708374
+      ],
+      [
+       5,
+       31.890048243627902
+      ],
+      [
+       4,
+       32.072036524544544
+      ],
+      [
+       3,
+       34.0311647007716
+      ],
+      [
+       2,
+       35.1847344004345
+      ],
+      [
+       1,
+       38.140952098375124
+      ]
+     ]
+    }
+   ]
+  },
   "told": "Consecutive guesses first agree to 20 dB with 7 of 20 steps left."
  },
  "centre": {
@@ -125,7 +314,6 @@ window.frugalStored = {
     "cost": null
    }
   ],
-  "svg": null,
   "told": "Centred on xₖ with λ = 1: 24.8 dB; centred on the guess, which has no λ: 26.0 dB. Both take 20 passes and the same noise."
  },
  "race": {
@@ -161,7 +349,6 @@ window.frugalStored = {
     "cost": null
    }
   ],
-  "svg": null,
   "told": ""
  },
  "blind": {
@@ -185,7 +372,6 @@ window.frugalStored = {
     "cost": null
    }
   ],
-  "svg": null,
   "told": ""
  }
 };
