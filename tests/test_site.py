@@ -154,7 +154,7 @@ def test_the_playground_restores_what_the_library_does_from_the_same_noise(opene
 
 @in_a_browser
 def test_the_playground_is_played_by_keyboard(opened, engine):
-    page = opened("book/playground")
+    page = opened("book/playground", choices="#task=inpaint")
     hidden = "frugalPlayground.seen.filter((value) => !value).length"
     page.focus("#play-picture")
     before = page.evaluate(hidden)
@@ -212,7 +212,7 @@ def test_where_the_playground_cannot_run_it_says_why(opened, engine, script, sen
 
 @in_a_browser
 def test_bad_numbers_get_a_sentence(opened, engine):
-    page = opened("book/playground")
+    page = opened("book/playground", choices="#task=inpaint")
     for field, wrong, right, sentence in (
         ("#play-sigma", "-1", "0.01", "The noise σ has to lie between 0 and 1."),
         ("#play-sigma", "", "0.01", "The noise σ has to lie between 0 and 1."),
@@ -234,7 +234,7 @@ def pixels(page, canvas):
 
 @in_a_browser
 def test_what_the_samplers_are_given_is_that_of_the_picture_that_stands_there(opened, engine):
-    page = opened("book/playground")
+    page = opened("book/playground", choices="#task=inpaint")
     page.wait_for_function("frugalPlayground.seen.includes(0)")
     shown = [pixels(page, "#play-seen")]
     page.check("input[name=play-face][value='2']", force=True)
@@ -250,7 +250,7 @@ def test_what_the_samplers_are_given_is_that_of_the_picture_that_stands_there(op
 
 @in_a_browser
 def test_a_fast_stroke_has_no_gaps_and_a_picture_of_ones_own_frames_no_face(opened, engine):
-    page = opened("book/playground")
+    page = opened("book/playground", choices="#task=inpaint")
     page.click("#play-clear")
     page.locator("#play-picture").scroll_into_view_if_needed()
     box = page.locator("#play-picture").bounding_box()
@@ -267,7 +267,7 @@ def test_a_fast_stroke_has_no_gaps_and_a_picture_of_ones_own_frames_no_face(open
 
 @in_a_browser
 def test_a_link_shows_what_its_sender_saw_and_runs_by_itself(opened, engine):
-    sender = opened("book/playground")
+    sender = opened("book/playground", choices="#task=inpaint")
     sender.wait_for_function("frugalPlayground.seen.includes(0)")
     for name, choice in (("steps", "10"), ("first", "spectral"), ("second", "dmps")):
         sender.select_option(f"#play-{name}", choice)

@@ -31,13 +31,14 @@ window.frugalCurve = (() => {
     parts.push(text(0, 0, y.label, "middle", `transform="translate(10 ${middle}) rotate(-90)"`));
     parts.push(line(`M${LEFT} ${up(level[0])}H${right}`, 'stroke-dasharray="2 3"'));
     parts.push(text(right + 3, up(level[0]) + 4, level[1], "start"));
+    const pitch = Math.min(130, (right - LEFT) / lines.length); // of the legend
     lines.forEach(({label, colour, points, t: of = t}, i) => {
       const style = `stroke="${colour}" stroke-width="2" ${i ? 'stroke-dasharray="7 3"' : ""}`;
       const where = points.map(([k, v]) => `${at(k, of).toFixed(1)},${up(v).toFixed(1)}`);
       parts.push(`<polyline points="${where.join(" ")}" fill="none" ${style}/>`);
       parts.push(
-        `<path d="M${LEFT + 90 * i} 10h18" ${style}/>`,
-        text(LEFT + 22 + 90 * i, 14, label, "start"),
+        `<path d="M${LEFT + pitch * i} 10h18" ${style}/>`,
+        text(LEFT + 22 + pitch * i, 14, label, "start"),
       );
     });
     svg.setAttribute("viewBox", `0 0 ${width} 186`);

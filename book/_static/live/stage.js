@@ -143,6 +143,7 @@ window.frugalStage = (place) => {
     turn += 1;
     const mine = turn;
     working(true);
+    place.querySelector(".live-note")?.remove();
     say("");
     try {
       const sentence = await what();
