@@ -18,7 +18,7 @@ from play.assemble import assemble  # noqa: E402
 BOOK = Path(__file__).resolve().parents[1]
 STORED = BOOK / "_static" / "live" / "stored.js"
 EXPERIMENTS = ("switch", "zeta", "collapse", "centre", "race", "blind")
-PAGE = """<!doctype html><meta charset="utf-8"><body style="width:44rem">
+PAGE = """<!doctype html><meta charset="utf-8"><body style="max-width:44rem">
 {experiments}<script src="_static/live/live.js"></script>"""
 
 
