@@ -169,8 +169,10 @@ CLAIMS = {
         "a heuristic finds $t_C$: pSNR of consecutive guesses $\\ge$ 20 dB, which gives $k = 50$ of 100",
         ("06", "13"),
         decided={
-            "k by the rule better than DPS, read as *first*": ("20 dB rule, first, − DPS, sr4",),
-            "read as *settled*": ("20 dB rule, settled, − DPS, sr4",),
+            "k by the rule better than DPS (two readings)": (
+                "20 dB rule, first, − DPS, sr4",
+                "20 dB rule, settled, − DPS, sr4",
+            )
         },
     ),
     23: Claim(
