@@ -39,7 +39,14 @@ def test_a_difference_is_paired_by_picture_whatever_the_order():
 def test_pictures_of_one_method_only_have_no_part_in_a_difference():
     both = rows("dps", [20.0, 25.0, 30.0]) + rows("hybrid", [21.0, 26.0])
     assert both.gap("hybrid", "dps", "psnr").differences == (1.0, 1.0)
-    assert both.on({"digest 1"}).gap("hybrid", "dps", "psnr").differences == (1.0,)
+    assert both.on({("1.png", "digest 1")}).gap("hybrid", "dps", "psnr").differences == (1.0,)
+
+
+def test_one_picture_under_two_names_is_two_pictures_and_a_name_with_two_contents_too():
+    copied = rows("dps", [20.0]) + Rows([{**rows("dps", [20.0]).rows[0], "image": "copy.png"}])
+    assert copied.values("dps", "psnr") == [20.0, 20.0]
+    other = Rows([{**rows("hybrid", [21.0]).rows[0], "picture": "another"}])
+    assert (copied + other).gap("hybrid", "dps", "psnr").n == 0
 
 
 def test_rows_are_chosen_by_any_column():

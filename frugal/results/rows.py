@@ -19,6 +19,9 @@ from .statistics import MARGINS, Interval
 FOLDERS = (Path("../book/measured"), Path("book/measured"))  # as seen from a page, and from the repository
 
 
+Picture = tuple[str, str | None]  # its name, and the digest of its content
+
+
 class Row(TypedDict, total=False):
     """What one method made of one picture; each metric's number stands under its name in ``METRICS``."""
 
@@ -104,9 +107,10 @@ class Rows:
         """The rows that hold these values."""
         return Rows([row for row in self.rows if all(row.get(k) == v for k, v in columns.items())])
 
-    def on(self, pictures: Collection[str]) -> "Rows":
+    def on(self, pictures: Collection[Picture]) -> "Rows":
         """The rows of these pictures, see ``pictures``."""
-        return Rows([row for row in self.rows if picture(row) in pictures])
+        wanted = set(pictures)
+        return Rows([row for row in self.rows if picture(row) in wanted])
 
     def called(self, method: str) -> "Rows":
         """The same rows under the name of another method, such as "dps" of another length."""
@@ -122,8 +126,8 @@ class Rows:
         return self.distinct("method")
 
     @property
-    def pictures(self) -> list[str]:
-        """The pictures, in the order of their names: their digests, or their names where a file has no digests."""
+    def pictures(self) -> list[Picture]:
+        """The pictures, in the order of their names."""
         return list(dict.fromkeys(picture(row) for row in sorted(self.rows, key=lambda row: row["image"])))
 
     @property
@@ -131,7 +135,7 @@ class Rows:
         """The metrics that every row holds a number of, in the order of ``METRICS``."""
         return [key for key in METRICS if all(row.get(key) is not None for row in self.rows)]
 
-    def column(self, method: str, key: str) -> dict[str, Any]:
+    def column(self, method: str, key: str) -> dict[Picture, Any]:
         """{picture: ``key``} of one method.
 
         Raises Refusal where a picture has more than one row of that method: choose among them with ``of``.
@@ -185,9 +189,9 @@ class Measured(Rows):
     content: Mapping[str, Any] = field(default_factory=dict)
 
 
-def picture(row: Row) -> str:
-    """What a row's picture is told by: the digest of its content, or its name where the row has no digest."""
-    return row.get("picture") or row["image"]
+def picture(row: Row) -> Picture:
+    """What tells a row's picture from others: its name and, where the row has one, the digest of its content."""
+    return row["image"], row.get("picture")
 
 
 def measured(name: str, folder: Path | None = None) -> Measured:
