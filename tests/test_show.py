@@ -90,10 +90,13 @@ def test_a_summary_has_its_caption_above_and_the_seconds_where_wanted():
 
 
 def test_a_file_of_another_prior_is_named(monkeypatch):
-    pipe = page.prepare("faces64", "cpu")
-    assert tables.of_another_prior(pipe, "switches", "seeds").data == ""
+    shown, pipe = [], page.prepare("faces64", "cpu")
+    monkeypatch.setattr(tables, "display", lambda text: shown.append(text.data))
+    tables.of_another_prior(pipe, "switches", "seeds")
+    assert shown == []
     monkeypatch.setattr(pipe, "digest", lambda: "another")
-    assert tables.of_another_prior(pipe, "switches", "seeds").data.endswith(": switches, seeds.")
+    tables.of_another_prior(pipe, "switches", "seeds")
+    assert shown == ["Measured with another prior: switches, seeds."]
 
 
 def test_a_mean_is_stated_with_its_interval_and_never_guessed():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 from ..pipeline import RestorationPipeline
 from ..results import tables
@@ -32,7 +32,8 @@ def unbroken(text: str) -> str:
     return text.replace(", ", ",&nbsp;")
 
 
-def of_another_prior(pipe: RestorationPipeline, *names: str) -> Markdown:
-    """A sentence that names the measured files of another prior than ``pipe`` has; empty where there is none."""
+def of_another_prior(pipe: RestorationPipeline, *names: str) -> None:
+    """Show a sentence that names the measured files of another prior than ``pipe`` has; nothing where there is none."""
     others = [name for name in names if measured(name).meta["prior_digest"] != pipe.digest()]
-    return Markdown(f"Measured with another prior: {', '.join(others)}." if others else "")
+    if others:
+        display(Markdown(f"Measured with another prior: {', '.join(others)}."))
