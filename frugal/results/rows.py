@@ -75,7 +75,9 @@ class Gap:
 
     @property
     def not_inferior(self) -> bool:
-        """Whether the interval leaves out every loss that is larger than the margin."""
+        """Whether the interval leaves out every loss that is larger than the margin; equal numbers lose nothing."""
+        if self.n and not any(self.differences):
+            return True
         return min(METRICS[self.key].better * bound for bound in self.interval[1:]) > -self.margin
 
     @property
