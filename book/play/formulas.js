@@ -143,9 +143,9 @@ function given({task, seen, x0, sigma, seed}) {
   return {A, sigma, y: measure(A, x0, sigma, normals(seed + 1e6)(A.s.length))};
 }
 
-/* ---- Schedule: S = {timestep, alpha_bar, spread, spectrum, ...} by k, of what Python writes ---- */
+/* ---- Schedule: S = {timestep, alpha_bar, r2, spectrum, ...} by k, of what Python writes ---- */
 
-function scheduled({timestep, alpha_bar, spread, rings}, ring) {
+function scheduled({timestep, alpha_bar, r2, rings}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
   const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
   return {
@@ -154,7 +154,8 @@ function scheduled({timestep, alpha_bar, spread, rings}, ring) {
     alpha_bar,
     alpha,
     beta: alpha.map((a) => 1 - a),
-    spread,
+    r2,
+    s: alpha_bar.map((a) => Math.sqrt((1 - a) / a)),
     spectrum,
   };
 }
@@ -176,12 +177,12 @@ function ancestral(S, k, x, x0_hat, z) {
   return combine((h, x_i, z_i) => p * h + q * x_i + r * z_i, x0_hat, x, z);
 }
 
-/* Eq. 14d: to the mean of x_0, with the noise that x_k has beside the guess, part of it new. */
-function renoised(S, k, x, x0_hat, mean, z) {
+/* Eq. 14d: to a picture x_0 given y, with the noise that x_k has beside the guess, part of it new, or all. */
+function renoised(S, k, x, x0_hat, mean, z, allNew = false) {
   const to = S.alpha_bar[k - 1];
   const left = 1 - S.alpha_bar[k];
   const a = Math.sqrt(S.alpha_bar[k]);
-  const variance = ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
+  const variance = allNew ? 1 - to : ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
   const kept = Math.sqrt(Math.max(0, 1 - to - variance));
   const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
   return combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z);
@@ -217,31 +218,43 @@ function centred_mean(x0_hat, y, A, sigma, r2) {
   return combine((a, b) => a + b, x0_hat, pull);
 }
 
-/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; 8 steps of conjugate
-   gradients. */
+/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; 16 steps of conjugate
+   gradients, steered where all singular values are one. */
 function spectral_mean(x0_hat, y, A, sigma, c) {
-  const spread = (x) => W(combine((a, b) => a * b, c, Wt(x)));
-  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(spread(A.adjoint(u))));
-  const u = conjugate_gradients(
-    K,
-    combine((a, b) => a - b, y, A.A(x0_hat)),
-    8,
-  );
-  return combine((a, b) => a + b, x0_hat, spread(A.adjoint(u)));
+  const C_times = (x) => W(combine((a, b) => a * b, c, Wt(x)));
+  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
+  const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
+  const near = (r) => {
+    const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), c);
+    return A.A(W(inverse));
+  };
+  const residual = combine((a, b) => a - b, y, A.A(x0_hat));
+  const u = conjugate_gradients(K, residual, 16, s2 ? near : same);
+  return combine((a, b) => a + b, x0_hat, C_times(A.adjoint(u)));
 }
-function conjugate_gradients(K, b, iterations) {
+/* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
+function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
+  const z = noise();
+  const n = noise();
+  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, c, z));
+  const guess = combine((a, b) => a + b, x0_hat, moved);
+  return spectral_mean(guess, y.map((v, i) => v + tau * sigma * n[i]), A, sigma, c);
+}
+function conjugate_gradients(K, b, iterations, about) {
   let u = zeros(b.length);
   let residual = b;
-  let p = b;
-  let now = dot(b, b);
+  let z = about(b);
+  let p = z;
+  let now = dot(b, z);
   for (let i = 0; i < iterations; i++) {
     const Kp = K(p);
     const step = now / Math.max(dot(p, Kp), Number.MIN_VALUE);
     const before = now;
     u = combine((a, d) => a + step * d, u, p);
     residual = combine((a, d) => a - step * d, residual, Kp);
-    now = dot(residual, residual);
-    p = combine((a, d) => a + (now / Math.max(before, Number.MIN_VALUE)) * d, residual, p);
+    z = about(residual);
+    now = dot(residual, z);
+    p = combine((a, d) => a + (now / Math.max(before, Number.MIN_VALUE)) * d, z, p);
   }
   return u;
 }
@@ -271,45 +284,54 @@ const W = (c) => coloured(columns(rows(COSINES_T, c), COSINES_T), (d, e) => COLO
 const waves = (byRing, ring) =>
   zeros(C * P).map((_, i) => byRing[Math.floor(i / P)][parseInt(ring[i % P], 16)]);
 
-/* ---- A method is a step: (k, x_k, z, m) -> [x_{k-1}, x0_hat], made for a prior {S, v, vjp} and its step
-   sizes. m: {y, A, sigma}; z: standard normal. Its `passes` at k count the network: forward, and once more
+/* ---- A method is a step: (k, x_k, noise, m) -> [x_{k-1}, x0_hat], made for a prior {S, v, vjp} and its step
+   sizes. m: {y, A, sigma}; noise: () -> the next standard normal picture. Its `passes` at k count the network: forward, and once more
    where it is back-propagated. ---- */
 
 const taking = (passes, step) => Object.assign(step, {passes: () => passes});
 
 const dps = ({S, v, vjp}, zeta) =>
-  taking(2, async (k, x, z, {y, A}) => {
+  taking(2, async (k, x, noise, {y, A}) => {
     // Eq. 3g
     const out = await v(x, S.timestep[k]);
     const x0_hat = predicted_x0(S, k, out, x);
     const gradient = await residual_gradient(S, k, x, out, x0_hat, y, A, vjp);
-    return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, z), gradient), x0_hat];
+    return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, noise()), gradient), x0_hat];
   });
 const dmps = ({S, v}, lam) =>
-  taking(1, async (k, x, z, {y, A, sigma}) => {
+  taking(1, async (k, x, noise, {y, A, sigma}) => {
     // Eq. 4h
     const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
     const score = dmps_score(S, k, x, y, A, sigma);
     const weight = (lam * S.beta[k]) / Math.sqrt(S.alpha[k]);
-    return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, z), score), x0_hat];
+    return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, noise()), score), x0_hat];
   });
 const centred = ({S, v}) =>
-  taking(1, async (k, x, z, {y, A, sigma}) => {
+  taking(1, async (k, x, noise, {y, A, sigma}) => {
     // Eq. 14b
     const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
-    return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.spread[k]), z), x0_hat];
+    return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
-const spectral = ({S, v}) =>
-  taking(1, async (k, x, z, {y, A, sigma}) => {
-    // Eq. 14f
-    const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
-    return [renoised(S, k, x, x0_hat, spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]), z), x0_hat];
-  });
+/* Explore, then settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise. */
+const spectral = ({S, v}) => {
+  const by = (picture, allNew) =>
+    taking(1, async (k, x, noise, m) => {
+      const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+      return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
+    });
+  const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
+  const draw = (k, x0_hat, m, noise) => {
+    if (k === 1) return mean(k, x0_hat, m);
+    const tau = (2 / 3) * (1 - (S.s[k - 1] / S.s[k]) ** 2); // two thirds of Eq. 14h
+    return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], tau, noise);
+  };
+  return handover(by(mean, true), by(draw, false), (k) => S.s[k] <= 1);
+};
 
 /* The poster's idea (page 07): the step `early`, and `late` at every k for which `when(k)` holds. */
 function handover(early, late, when) {
   const now = (k) => (when(k) ? late : early);
-  return Object.assign((k, x, z, m) => now(k)(k, x, z, m), {passes: (k) => now(k).passes(k)});
+  return Object.assign((k, x, noise, m) => now(k)(k, x, noise, m), {passes: (k) => now(k).passes(k)});
 }
 
 /* name -> step maker */
@@ -327,7 +349,7 @@ const METHODS = {
    passes so far. */
 async function* walk(step, S, m, noise, x = noise(), k = S.t) {
   for (let passes = 0, x0_hat; k >= 1; k--) {
-    [x, x0_hat] = await step(k, x, noise(), m);
+    [x, x0_hat] = await step(k, x, noise, m);
     passes += step.passes(k);
     yield {k, x, x0_hat, passes};
   }

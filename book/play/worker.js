@@ -1,5 +1,6 @@
 /* The playground's worker: the engine, formulas.js and this, in one text, so that a page from a file can
-   start it. CONSTANTS, from Python: {schedules: {steps: {timestep, alpha_bar, spread, rings}}, ring}. */
+   start it. CONSTANTS, from Python: {schedules: {"even STEPS", "METHOD STEPS": {timestep,
+   alpha_bar, r2, rings}}, ring}. */
 
 let ort = null;
 let files = null;
@@ -65,7 +66,8 @@ async function play(job) {
 }
 function begun({name, from, steps, ...own}, job, draw, m) {
   const t = steps || job.steps;
-  const S = (schedules[t] ||= scheduled(CONSTANTS.schedules[t], CONSTANTS.ring));
+  const key = `${name} ${t}` in CONSTANTS.schedules ? `${name} ${t}` : `even ${t}`;
+  const S = (schedules[key] ||= scheduled(CONSTANTS.schedules[key], CONSTANTS.ring));
   const stream = normals(job.seed + draw);
   const numbers = job.noise && job.noise.map((z) => Float64Array.from(z));
   const noise = () => (numbers ? numbers.shift() : stream(C * P));
