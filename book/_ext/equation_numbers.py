@@ -1,9 +1,14 @@
-"""Sphinx extension: an equation labelled eq-3g is shown as (3g), so the poster's numbers are the book's."""
+"""Sphinx extension: numbers of equations and figures name their page.
+
+An equation labelled eq-3g is shown as (3g), so the poster's numbers are the book's. A figure of a page without a
+number has the letter that its file begins with: Fig. A.1.
+"""
 
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.domains.math import MathDomain
+from sphinx.environment import BuildEnvironment
 
 
 class LabelledMath(MathDomain):
@@ -14,6 +19,16 @@ class LabelledMath(MathDomain):
         self.equations[labelid] = docname, labelid.removeprefix("eq-")
 
 
+def by_letter(app: Sphinx, env: BuildEnvironment) -> None:
+    """Give the figures of pages without a number their page's letter, counted from one."""
+    for page, kinds in env.toc_fignumbers.items():
+        figures = kinds.get("figure", {})
+        if any(len(number) == 1 for number in figures.values()):
+            letter = page.rpartition("/")[2][0].upper()
+            kinds["figure"] = {name: (letter, i) for i, name in enumerate(figures, 1)}
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_domain(LabelledMath, override=True)
-    return {"parallel_read_safe": True}
+    app.connect("env-updated", by_letter)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
