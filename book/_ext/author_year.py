@@ -26,7 +26,7 @@ def label(entry: Any) -> str:
     """Author and year of one entry."""
     names = [" ".join((*author.prelast_names, *author.last_names)) for author in entry.persons["author"]]
     shown = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
-    return f"{shown}, {entry.fields['year']}"
+    return f"{shown}, {entry.fields.get('year', 'no date')}"
 
 
 class Style(Plain):
