@@ -34,7 +34,7 @@ def source(build, tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name)
     for path in ROOT.glob("_*.yml"):
         shutil.copy(path, folder)
-    for name in ("table1.json", "hero.html", "film.html"):  # which pages 10 and 07 write
+    for name in ("table1.json", "hero.html", "front.html", "film.html"):  # which pages 10 and 07 write
         (folder / "notebooks" / name).touch()
     cache = ROOT / "_build" / "engine"
     if missing := build.assemble(folder / "book" / "_static" / "playground", cache):
