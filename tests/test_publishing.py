@@ -116,7 +116,10 @@ def test_metadata_name_the_same_version_and_licence():
 
 
 def test_the_first_page_names_and_cites_whom_citation_cff_does():
-    citation, page = yaml.safe_load((ROOT / "CITATION.cff").read_text()), (ROOT / "book" / "index.md").read_text()
+    citation, page = (
+        yaml.safe_load((ROOT / "CITATION.cff").read_text()),
+        (ROOT / "book" / "index.md").read_text(),
+    )
     (poster,) = citation["references"]
     authors = [f"{author['family-names']}, {author['given-names']}" for author in poster["authors"]]
     for work, by in ((citation, f"{{{citation['authors'][0]['name']}}}"), (poster, " and ".join(authors))):
