@@ -7,6 +7,7 @@ window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(() 
       formula.style.removeProperty("font-size");
       const ratio = formula.clientWidth / formula.scrollWidth;
       if (ratio < 1) formula.style.setProperty("font-size", `${Math.max(70, 97 * ratio)}%`, "important");
+      formula.classList.toggle("scrolls", formula.scrollWidth > formula.clientWidth);
     }
     for (const formula of document.querySelectorAll(".bd-article mjx-container:not([display])")) {
       const around = formula.closest("p, li, td, dd, figcaption");
