@@ -15,9 +15,9 @@ from examples import small_pipe
 from PIL import Image
 
 from frugal import Measurement, RestorationPipeline, Settings, images, metrics, operators, prior, training
-from frugal.operators import two_functions
 from frugal.base.checks import Refusal
 from frugal.cli import main
+from frugal.operators import two_functions
 
 SENTENCES = Path(__file__).with_name("wrong_input.md")
 

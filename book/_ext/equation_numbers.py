@@ -24,13 +24,14 @@ class LabelledMath(MathDomain):
         self.equations[labelid] = docname, labelid.removeprefix("eq-")
 
 
-def by_letter(app: Sphinx, env: BuildEnvironment) -> None:
-    """Give the figures of pages without a number their page's letter, counted from one."""
+def by_letter(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Give the figures of pages without a number their page's letter, counted from one; no page is read again."""
     for page, kinds in env.toc_fignumbers.items():
         figures = kinds.get("figure", {})
         if any(len(number) == 1 for number in figures.values()):
             letter = page.rpartition("/")[2][0].upper()
             kinds["figure"] = {name: (letter, i) for i, name in enumerate(figures, 1)}
+    return []
 
 
 def write_equations(app: Sphinx, failure: Exception | None) -> None:
@@ -45,6 +46,6 @@ def write_equations(app: Sphinx, failure: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_domain(LabelledMath, override=True)
-    app.connect("env-updated", by_letter)
+    app.connect("env-get-updated", by_letter, priority=900)  # after Sphinx has numbered them
     app.connect("build-finished", write_equations)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
