@@ -61,7 +61,9 @@ def chosen_parameters(pairs: Iterable[tuple[str, str]]) -> Parameters:
 
 def processes(parameters: Parameters) -> int:
     """How many pages run side by side: one on a GPU, else as many as there are cores."""
-    from frugal.base.devices import choose  # torch takes seconds, and a book that has not changed needs none of it
+    from frugal.base.devices import (
+        choose,
+    )  # torch takes seconds, and a book that has not changed needs none of it
 
     return 1 if choose(str(parameters.get("device", "auto"))).type == "cuda" else os.cpu_count() or 1
 

@@ -8,8 +8,8 @@ const F = vm.runInThisContext(`(() => {${formulas}\nreturn {${names}};})()`);
 
 const {cases, schedules, steps, ring, x0, noise, seen} = JSON.parse(fs.readFileSync(process.argv[2]));
 const picture = Float64Array.from(x0);
-const v = async (x, t) => x.map((a) => 0.9 * Math.sin(3 * a) - 0.3 * a + t / 2000); // a network that is a formula
-const vjp = async (x, t, u) => u.map((w, i) => w * (2.7 * Math.cos(3 * x[i]) - 0.3));
+const v = async (x, t) => x.map((a) => 0.9 * Math.sin(a) - 0.3 * a + t / 2000); // a network that is a formula
+const vjp = async (x, t, u) => u.map((w, i) => w * (0.9 * Math.cos(x[i]) - 0.3));
 
 const out = [];
 for (const {task, method, y, sigma, ...own} of cases) {

@@ -30,7 +30,7 @@ class Formula(torch.nn.Module):
 
     def forward(self, x, t):
         class Output:
-            sample = 0.9 * torch.sin(3 * x) - 0.3 * x + t / 2000
+            sample = 0.9 * torch.sin(x) - 0.3 * x + t / 2000
 
         return Output
 

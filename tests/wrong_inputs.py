@@ -1,4 +1,4 @@
-"""Wrong input to Python and to the command: what is tried for ``book/wrong_input.md``, and how."""
+"""Wrong input to Python and to the command: what is tried for ``wrong_input.md``, and how."""
 
 import contextlib
 import io
@@ -15,11 +15,11 @@ from examples import small_pipe
 from PIL import Image
 
 from frugal import Measurement, RestorationPipeline, Settings, images, metrics, operators, prior, training
-from frugal.operators import two_functions
 from frugal.base.checks import Refusal
 from frugal.cli import main
+from frugal.operators import two_functions
 
-SENTENCES = Path(__file__).parents[1] / "book" / "wrong_input.md"
+SENTENCES = Path(__file__).with_name("wrong_input.md")
 
 
 def namespace(folder: Path) -> dict:
@@ -36,7 +36,7 @@ def namespace(folder: Path) -> dict:
         "PNDMScheduler": PNDMScheduler,
         "images": images,
         "operators": operators,
-        "implicit": implicit,
+        "two_functions": two_functions,
         "metrics": metrics,
         "Measurement": Measurement,
         "RestorationPipeline": RestorationPipeline,

@@ -127,11 +127,10 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
         for steps in STEPS:
             schedule, sizes = method.schedule(pipe.scheduler, steps), pipe.step_sizes
             levels = (between(sizes.spectrum, s**2) for s in schedule.s[1:])
-            rounded = ([[float(f"{v:.12g}") for v in line] for line in level.tolist()] for level in levels)
             found[f"{spacing} {steps}"] = {
                 "timestep": schedule.timestep,
                 "alpha_bar": schedule.alpha_bar,
-                "rings": [None, *rounded],
+                "rings": [None, *(level.tolist() for level in levels)],
                 "r2": [0, *(sizes.left_open(s**2) for s in schedule.s[1:])],
             }
     ring = "".join(f"{n:x}" for n in rings(pipe.size, pipe.size).flatten().tolist())

@@ -218,9 +218,9 @@ function centred_mean(x0_hat, y, A, sigma, r2) {
   return combine((a, b) => a + b, x0_hat, pull);
 }
 
-/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; 16 steps of conjugate
-   gradients, steered where all singular values are one. */
-function spectral_mean(x0_hat, y, A, sigma, c) {
+/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients,
+   steered where all singular values are one. */
+function spectral_mean(x0_hat, y, A, sigma, c, iterations = 16) {
   const C_times = (x) => W(combine((a, b) => a * b, c, Wt(x)));
   const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
   const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
@@ -229,7 +229,7 @@ function spectral_mean(x0_hat, y, A, sigma, c) {
     return A.A(W(inverse));
   };
   const residual = combine((a, b) => a - b, y, A.A(x0_hat));
-  const u = conjugate_gradients(K, residual, 16, s2 ? near : same);
+  const u = s2 ? conjugate_gradients(K, residual, iterations, near) : conjugate_gradients(K, residual, 8, same);
   return combine((a, b) => a + b, x0_hat, C_times(A.adjoint(u)));
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
@@ -238,7 +238,7 @@ function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
   const n = noise();
   const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, c, z));
   const guess = combine((a, b) => a + b, x0_hat, moved);
-  return spectral_mean(guess, y.map((v, i) => v + tau * sigma * n[i]), A, sigma, c);
+  return spectral_mean(guess, y.map((v, i) => v + tau * sigma * n[i]), A, sigma, c, 8);
 }
 function conjugate_gradients(K, b, iterations, about) {
   let u = zeros(b.length);

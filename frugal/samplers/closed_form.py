@@ -15,6 +15,7 @@ from .others import pigdm
 from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
 
+SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
 Picture = Callable[
     [int, torch.Tensor, Measurement, Noise], torch.Tensor
 ]  # (k, x0_hat, m, noise) -> x_0 given y
@@ -50,16 +51,15 @@ def spectral(
     and x_0 is drawn (``guidance.spectral_draw``) with ``share`` of the width 1 - (s_{k-1} / s_k)^2 that is right for
     a Gaussian prior (Eq. 14h); the last step takes the mean.
     """
-    c = lambda k, x: spectrum[k].to(x.device)
 
     def mean(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
-        return spectral_mean(x0_hat, m, c(k, x0_hat))
+        return spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
 
     def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
         if k == 1:
             return mean(k, x0_hat, m, noise)
         tau = share * (1 - (schedule.s[k - 1] / schedule.s[k]) ** 2)
-        return spectral_draw(x0_hat, m, c(k, x0_hat), tau, noise)
+        return spectral_draw(x0_hat, m, spectrum[k].to(x0_hat.device), tau, noise, SETTLED)
 
     explore = by_picture(denoise, schedule, mean, ALL_NEW)
     settle = by_picture(denoise, schedule, draw, 1.0)
