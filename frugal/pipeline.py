@@ -19,7 +19,7 @@ from .prior.step_sizes import StepSizes
 from .samplers import BEST, METHODS
 from .samplers.walk import Denoise, State, Step, walk
 from .schedule import Schedule, predicted_x0
-from .settings import Settings
+from .settings import Complete, Settings
 
 
 @dataclass
@@ -73,7 +73,7 @@ class RestorationPipeline(DiffusionPipeline):
         with prior.explained(name):
             pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         prior.complete(pipe.unet)
-        pipe.step_sizes = prior.step_sizes(source, pipe.unet)
+        pipe.step_sizes = prior.sizes_of(source, pipe.unet)
         return pipe
 
     @property
@@ -129,7 +129,7 @@ class RestorationPipeline(DiffusionPipeline):
         return Schedule.from_scheduler(self.scheduler, steps, METHODS[method].spacing)
 
     def step(
-        self, method: str, settings: Settings, schedule: Schedule, shape: tuple[int, ...], **told: Any
+        self, method: str, settings: Complete, schedule: Schedule, shape: tuple[int, ...], **told: Any
     ) -> Step:
         """A method's step for pictures (C, H, W), with completed ``settings``; ``told`` are other arguments of its maker."""
         open_at, levels = self.step_sizes, schedule.s[1:]
@@ -157,7 +157,7 @@ class RestorationPipeline(DiffusionPipeline):
         noise = lambda: randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
         return walk(self.step(method, done, schedule, shape[1:]), schedule, m, noise)
 
-    def complete(self, settings: Settings, method: str, task: str) -> Settings:
+    def complete(self, settings: Settings, method: str, task: str) -> Complete:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""
         return settings.complete(method, task, self.step_sizes, len(self.scheduler.alphas_cumprod))
 

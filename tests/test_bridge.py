@@ -69,7 +69,10 @@ def test_dmps_is_a_data_fidelity():
     ours = guidance.dmps_score(alpha_bar**0.5 * x, m, alpha_bar)
     physics = deepinv_bridge.Physics(A, SIGMA)
     theirs = deepinv_bridge.DMPS().grad(
-        deepinv_bridge.unit(x), physics.A(deepinv_bridge.unit(x)) * 0 + (y + A(torch.ones_like(x))) / 2, physics, s / 2
+        deepinv_bridge.unit(x),
+        physics.A(deepinv_bridge.unit(x)) * 0 + (y + A(torch.ones_like(x))) / 2,
+        physics,
+        s / 2,
     )
     assert torch.allclose(theirs, -2 * alpha_bar**0.5 * ours, atol=1e-9)
 
@@ -117,7 +120,9 @@ def test_diffpir_is_deepinvs():
     def denoiser(u, sigma):
         k = min(range(1, 1001), key=lambda k: abs(full.s[k] - 2 * float(sigma)))
         of_level[len(of_level)] = k
-        return deepinv_bridge.unit(linear_guess(full)(full.alpha_bar[k] ** 0.5 * deepinv_bridge.signed(u), k).clamp(-1, 1))
+        return deepinv_bridge.unit(
+            linear_guess(full)(full.alpha_bar[k] ** 0.5 * deepinv_bridge.signed(u), k).clamp(-1, 1)
+        )
 
     theirs = deepinv.sampling.DiffPIR(
         denoiser, deepinv.optim.data_fidelity.L2(), max_iter=12, zeta=0.3, lambda_=7.0
@@ -139,7 +144,9 @@ def test_diffpir_is_deepinvs():
     start = (first + (s_t**2 - SIGMA**2) ** 0.5 * torch.randn_like(first)) * full.alpha_bar[1000] ** 0.5
     noise = iter([start, *(torch.randn_like(first) for _ in range(len(levels) - 1))])
     guess = lambda x, k: linear_guess(full)(x, levels[k]).clamp(-1, 1)
-    x, _ = others.diffpir(guess, own, deepinv_bridge.measurement(y, A, SIGMA / 2), noise.__next__, rho=3.5, eta=0.3)
+    x, _ = others.diffpir(
+        guess, own, deepinv_bridge.measurement(y, A, SIGMA / 2), noise.__next__, rho=3.5, eta=0.3
+    )
     assert (x - deepinv_bridge.signed(found)).abs().max() < 1e-5
 
 

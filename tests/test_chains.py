@@ -8,9 +8,9 @@ import torch
 from test_architecture import MODULES, graph
 
 from frugal import RestorationPipeline, Settings, images
-from frugal.runs import kept
 from frugal.base import provenance
 from frugal.base.checks import Refusal
+from frugal.runs import kept
 from frugal.runs.restore import chains_of, compare, guesses, restore
 from frugal.runs.sweep import sweep
 

@@ -10,8 +10,8 @@ import torch
 from examples import folder_of_faces
 
 from frugal import cli, images
-from frugal.runs import evaluate
 from frugal.metrics import METRICS
+from frugal.runs import evaluate
 
 STEPS = ["--steps", "2", "--switch", "1"]
 METHODS = ["dps", "dmps", "hybrid"]

@@ -7,10 +7,10 @@ import torch
 from examples import folder_of_faces, small_pipe
 
 from frugal import RestorationPipeline, Settings, images, metrics
-from frugal.runs import cost, evaluate
 from frugal.base.checks import Refusal
-from frugal.samplers import METHODS
+from frugal.runs import cost, evaluate
 from frugal.runs.restore import restore
+from frugal.samplers import METHODS
 
 TRUE = cost.Prices(forward=2e-3, product=3e-3, call=10e-3)
 

@@ -9,13 +9,14 @@ import torch
 from examples import small_pipe
 
 from frugal import Measurement, operators
-from frugal.samplers import METHODS
 from frugal.operators import TASKS
+from frugal.samplers import METHODS
+from frugal.samplers.walk import last, walk
 from frugal.schedule import Schedule
 
 STEPS, SHAPE = 3, (3, 16, 16)
-OWN = {"zeta": 1.0, "lam": 1.0, "spread": (0.0, 0.1, 0.2, 0.3), "switch": 1}
-OWN["spectrum"] = [torch.full(SHAPE, s, device="meta") for s in OWN["spread"]]
+OWN = {"zeta": 1.0, "lam": 1.0, "r2": (0.0, 0.1, 0.2, 0.3), "switch": 1}
+OWN["spectrum"] = [torch.full(SHAPE, s, device="meta") for s in OWN["r2"]]
 
 
 @pytest.mark.parametrize("task", sorted(set(TASKS) - {"inpaint"}))  # which takes a mask of one's own
@@ -26,10 +27,5 @@ def test_a_sampler_stays_on_the_device_of_its_measurement(method, task):
     m = Measurement(torch.zeros(2, *A.measurement_shape, device="meta"), A, 0.01)
     noise = lambda: torch.zeros(2, *SHAPE, device="meta")
     own = {name: OWN[name] for name in kind.parameters}
-    x, _ = kind.sample(lambda x, k: 0.5 * x, schedule, m, noise, **own)
+    x = last(walk(kind.make(lambda x, k: 0.5 * x, schedule, **own), schedule, m, noise)).x
     assert x.device.type == "meta" and x.shape == (2, *SHAPE)
-
-
-def test_a_tensor_left_on_the_cpu_is_noticed():
-    with pytest.raises(RuntimeError, match="device"):
-        torch.zeros(2, device="meta") * torch.zeros(2)

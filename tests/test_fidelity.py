@@ -13,8 +13,8 @@ from sphinx.errors import SphinxWarning
 from sphinx.util.docutils import docutils_namespace
 
 from frugal import RestorationPipeline, Settings, images
-from frugal.runs import restore
 from frugal.prior.step_sizes import StepSizes
+from frugal.runs import restore
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

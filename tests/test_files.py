@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from frugal.base import devices, files
 from frugal import images
+from frugal.base import devices, files
 from frugal.base.checks import Refusal
 
 

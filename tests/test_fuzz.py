@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from frugal import RestorationPipeline, images, prior
+from frugal.base.checks import Refusal
 from frugal.photo import damage
 from frugal.results import stored
-from frugal.base.checks import Refusal
 
 COUNT = int(os.environ.get("FUZZ", 0))
 SHARES = {"pictures": 0.6, "masks": 0.1, "results": 0.27, "priors": 0.03}

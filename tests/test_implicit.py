@@ -7,8 +7,8 @@ import torch
 from examples import seeded, small_pipe
 
 from frugal import Measurement, guidance, operators
-from frugal.operators import two_functions
 from frugal.base.checks import Refusal
+from frugal.operators import two_functions
 
 SHAPE = (3, 16, 16)
 TASKS = ("denoise", "colorize", "sr4", "deblur", "deblur-motion", "inpaint-box", "inpaint-random")

@@ -14,8 +14,9 @@ from diffusers import DDPMScheduler
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
 from frugal import Measurement, RestorationPipeline, collapse, guidance, operators
-from frugal.samplers import poster
 from frugal.laboratory import ExactDenoiser, GaussianMixture
+from frugal.samplers import METHODS, poster
+from frugal.samplers.walk import last, walk
 from frugal.schedule import Schedule
 
 SHAPE, N = (3, 4, 4), 48
@@ -221,7 +222,7 @@ def test_dmps_steps_to_the_conditional_mean_under_a_flat_prior(task, k):
     towards = conditional_mean(prior, x_k, m, alpha_bars(steps)[k])
     truth = steps.ancestral(k, x_k, towards, z) - start
     for lam in (1, 0.5):
-        ours, x0_hat = poster.dmps_step(denoise, steps, k, x_k, z, m, lam)
+        ours, x0_hat, _ = poster.dmps(denoise, steps, lam)(k, x_k, lambda: z, m)
         assert close(ours - start, lam * truth, 1e-3) and torch.equal(x0_hat, denoise(x_k, k))
 
 
@@ -238,7 +239,7 @@ def test_dps_steps_to_the_conditional_mean_under_a_concentrated_prior(task, k):
     norm = torch.linalg.vector_norm(m.y - m.A(denoise(x_k, k))).item()
     zeta = (1 - alpha) / alpha**0.5 * norm / SIGMA**2
     for share in (1, 0.5):
-        ours, x0_hat = poster.dps_step(denoise, steps, k, x_k, z, m, share * zeta)
+        ours, x0_hat, _ = poster.dps(denoise, steps, share * zeta)(k, x_k, lambda: z, m)
         assert close(ours - start, share * truth, 1e-3) and torch.equal(x0_hat, denoise(x_k, k))
 
 
@@ -247,8 +248,9 @@ def test_dps_steps_to_the_conditional_mean_under_a_concentrated_prior(task, k):
 
 def run(method, denoise, steps, m, noise, **settings):
     """x_0 by a method of the table, which takes the settings that are its own."""
-    kind = poster.METHODS[method]
-    return kind.sample(denoise, steps, m, noise, **{name: settings[name] for name in kind.parameters})[0]
+    kind = METHODS[method]
+    step = kind.make(denoise, steps, **{name: settings[name] for name in kind.parameters})
+    return last(walk(step, steps, m, noise)).x
 
 
 @pytest.mark.parametrize("switch", [0, 1, 7, STEPS - 1, STEPS])
@@ -261,33 +263,29 @@ def test_hybrid_backpropagates_while_more_than_switch_steps_remain(switch):
 
     m, _, _ = problem("sr4")
     normal = standard_normal()
-    _, backprops = poster.hybrid(denoise, schedule(), m, lambda: normal(1, *SHAPE), 0.5, 1.0, switch)
+    step = poster.hybrid(denoise, schedule(), 0.5, 1.0, switch)
+    end = last(walk(step, schedule(), m, lambda: normal(1, *SHAPE)))
     assert seen == [(k, k > switch) for k in range(STEPS, 0, -1)]
-    assert backprops.tolist() == [STEPS - switch]
+    assert end.passes.tolist() == [STEPS + STEPS - switch]
 
 
 def test_hybrid_turns_after_the_guess_that_collapses():
     m, _, _ = problem("sr4")
-    denoise, guesses = guess_of(mixture(), schedule(100)), []
+    steps, denoise = schedule(100), guess_of(mixture(), schedule(100))
 
-    def keep(k, x, x0_hat):
-        guesses.append(x0_hat)
-        return x
+    def states(switch):
+        normal = standard_normal(3)
+        return walk(poster.hybrid(denoise, steps, 0.5, 1.0, switch), steps, m, lambda: normal(1, *SHAPE))
 
-    def noise(seed=3):
-        normal = standard_normal(seed)
-        return lambda: normal(1, *SHAPE)
-
-    found, backprops = poster.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, "collapse", keep)
-    switch = 100 - backprops
+    found = list(states("collapse"))
+    switch = 200 - found[-1].passes
     assert 0 < switch.item() < 100
-    curve = collapse.consecutive_psnr(guesses)
+    curve = collapse.consecutive_psnr([state.x0_hat for state in found])
     assert switch.tolist() == collapse.switch_from_curve(curve).tolist()
     assert collapse.settled_from_curve(curve).item() == max(
         k for k in range(99) if (curve[98 - k :] >= 20).all()
     )
-    again, _ = poster.hybrid(denoise, schedule(100), m, noise(), 0.5, 1.0, switch.item())
-    assert torch.equal(again, found)
+    assert torch.equal(last(states(switch.item())).x, found[-1].x)
 
 
 @pytest.mark.parametrize("method", ["dps", "dmps", "hybrid"])

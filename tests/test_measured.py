@@ -11,7 +11,6 @@ import pytest
 from frugal import RestorationPipeline, images, operators
 from frugal.base import provenance
 from frugal.runs import restore
-from frugal.samplers import poster
 from frugal.samplers import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent

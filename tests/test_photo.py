@@ -11,8 +11,8 @@ from scipy.ndimage import convolve1d
 from skimage import data
 
 from frugal import RestorationPipeline, cli, images, operators
-from frugal.photo import align, damage
 from frugal.base.checks import Refusal
+from frugal.photo import align, damage
 
 FAST = ["--steps", "2", "--fast"]
 

@@ -6,10 +6,10 @@ from diffusers import DDPMScheduler
 from examples import gaussian, low_rank, same, seeded, three
 
 from frugal import Measurement, RestorationPipeline, collapse, operators
-from frugal.samplers import poster
 from frugal.base.checks import Refusal
 from frugal.laboratory import ExactDenoiser, GaussianMixture, Problem, draw, left_open
-from frugal.samplers import METHODS
+from frugal.samplers import METHODS, poster
+from frugal.samplers.walk import last, walk
 from frugal.schedule import Schedule
 
 
@@ -35,16 +35,17 @@ def test_branches_are_the_samplers_own_hybrid():
     schedule, draws = Schedule.from_scheduler(DDPMScheduler(), 10), 3
     ends, curves = problem.hybrids(schedule, (0.2, 1), (1.0, 0.5), (0, 4, 10), draws, seeded())
     assert len(ends) == 12 and [curve.shape for curve in curves.values()] == [(9, 6)] * 2
-    m, guesses = Measurement(problem.measurement.y.repeat_interleave(draws, 0), A, 0.1), []
+    m, denoise = (
+        Measurement(problem.measurement.y.repeat_interleave(draws, 0), A, 0.1),
+        problem.denoiser(schedule),
+    )
     for (zeta, k, lam), x in ends.items():
         g = seeded()
         noise = lambda g=g: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
-        record = lambda k, x, x0_hat: guesses.append(x0_hat) or x
-        guesses.clear()
-        theirs, _ = poster.hybrid(problem.denoiser(schedule), schedule, m, noise, zeta, lam, k, record)
-        assert same(x.flatten(), theirs.flatten())
+        states = list(walk(poster.hybrid(denoise, schedule, zeta, lam, k), schedule, m, noise))
+        assert same(x.flatten(), states[-1].x.flatten())
         if k == 0:
-            assert same(curves[zeta], collapse.consecutive_psnr(guesses), 1e-5)
+            assert same(curves[zeta], collapse.consecutive_psnr([s.x0_hat for s in states]), 1e-5)
 
 
 def test_draws_are_the_methods_own_and_take_no_more_arguments_than_it_has():
@@ -54,7 +55,7 @@ def test_draws_are_the_methods_own_and_take_no_more_arguments_than_it_has():
     m = Measurement(problem.measurement.y.repeat_interleave(3, 0), problem.measurement.A, 0.1)
     g = seeded(1)
     noise = lambda: torch.randn(6, 3, 4, 4, generator=g, dtype=torch.float64)
-    theirs, _ = poster.dps(problem.denoiser(schedule), schedule, m, noise, 0.5)
+    theirs = last(walk(poster.dps(problem.denoiser(schedule), schedule, 0.5), schedule, m, noise)).x
     assert x.shape == (2, 3, 48) and same(x.flatten(), theirs.flatten())
 
 
@@ -67,10 +68,10 @@ def test_what_a_gaussian_priors_guess_leaves_open_is_its_posterior_variance():
     schedule = Schedule.from_scheduler(DDPMScheduler(), 5)
     x0, z = torch.randn(2, 20000, 1, 4, 4, generator=seeded(), dtype=torch.float64)
     found = left_open(prior, schedule, v**0.5 * x0, z)
-    assert found["spread"][0] == 0 and len(found["spread"]) == 6
+    assert found["r2"][0] == 0 and len(found["r2"]) == 6
     for k in schedule.steps:
         expected = v * schedule.s[k] ** 2 / (v + schedule.s[k] ** 2)
-        assert found["spread"][k] == pytest.approx(expected, rel=0.02)
+        assert found["r2"][k] == pytest.approx(expected, rel=0.02)
         assert (found["spectrum"][k] / expected - 1).abs().max() < 0.05
 
 

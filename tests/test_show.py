@@ -6,11 +6,10 @@ import torch
 from matplotlib.colors import to_hex
 
 from frugal import images, metrics
-from frugal.results import statistics
 from frugal.base.checks import Refusal
-from frugal.samplers import METHODS
 from frugal.metrics import METRICS
-from frugal.operators import make
+from frugal.results import statistics
+from frugal.samplers import METHODS
 from frugal.show import figures, page, tables
 
 
@@ -109,17 +108,6 @@ def test_noise_is_one_start_and_one_draw_a_step_from_the_seed():
     generator = torch.Generator().manual_seed(3)
     assert torch.equal(noises[0], torch.randn(2, 3, 4, 4, generator=generator))
     assert torch.equal(noises[1], torch.randn(2, 3, 4, 4, generator=generator))
-
-
-def test_a_record_has_every_picture_and_guess_of_a_run_by_k():
-    pipe = page.prepare("faces64", "cpu")
-    m = make("denoise", pipe.image_shape).measure(torch.zeros(1, 3, 64, 64), 0.1)
-    record = page.Record(3)
-    out = pipe(m, "dmps", 3, callback_on_step_end=record.on_step_end)
-    assert list(record.path) == [2, 1, 0] and list(record.guesses) == [3, 2, 1]
-    assert torch.equal(record.path[0], out.images)
-    x, guess = torch.zeros(1), torch.ones(1)
-    assert record.keep(3, x, guess) is x and record.path[2] is x and record.guesses[3] is guess
 
 
 def test_a_smooth_fill_changes_hidden_pixels_only():

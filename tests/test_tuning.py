@@ -10,9 +10,8 @@ import torch
 from examples import small_pipe
 
 from frugal import metrics
+from frugal.prior import digest, step_sizes
 from frugal.runs import restore
-from frugal.prior import step_sizes
-from frugal.prior import digest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

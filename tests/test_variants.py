@@ -8,9 +8,9 @@ import torch
 from examples import small_pipe
 
 from frugal import images
-from frugal.runs import restore
 from frugal.guidance import dmps_score
 from frugal.prior.step_sizes import StepSizes
+from frugal.runs import restore
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))

@@ -20,7 +20,7 @@ from ..operators.two_functions import ImplicitOperator
 from ..pipeline import RestorationOutput, RestorationPipeline
 from ..runs.restore import generator, scored
 from ..samplers import METHODS
-from ..settings import Settings
+from ..settings import Complete, Settings
 from . import align, damage
 
 UNEXPLAINED = 5.0  # sigma; the truth is at 1, good restorations of a clean file lie between a half and 4
@@ -111,7 +111,7 @@ def origin(pipe: RestorationPipeline) -> dict[str, object]:
     }
 
 
-def identity(job: Job, done: Settings, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
+def identity(job: Job, done: Complete, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
     """All that decides the restored picture, as a text that is kept in its file."""
     y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
     asked = {"task": job.task, "method": job.method, "sigma": job.sigma, "samples": job.samples}

@@ -14,7 +14,7 @@ from diffusers.utils import logging
 from ..base import checks
 from ..base.checks import Refusal
 from ..schedule import PREDICTION_TYPES
-from . import step_sizes as sizes
+from . import step_sizes
 from .step_sizes import StepSizes
 
 SHIPPED = Path(__file__).parents[1] / "priors"
@@ -142,8 +142,8 @@ def digest(unet: torch.nn.Module) -> str:
     return state.hexdigest()
 
 
-def step_sizes(source: str | Path, unet: torch.nn.Module) -> StepSizes:
+def sizes_of(source: str | Path, unet: torch.nn.Module) -> StepSizes:
     """The step sizes that belong to a prior, empty where its folder has none; those of a hub id are not known."""
-    if not isinstance(source, Path) or not (source / sizes.FILE).is_file():
+    if not isinstance(source, Path) or not (source / step_sizes.FILE).is_file():
         return StepSizes()  # without the digest, which takes a second for a large network
-    return sizes.read(source, digest(unet))
+    return step_sizes.read(source, digest(unet))

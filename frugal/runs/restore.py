@@ -13,7 +13,7 @@ from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
 from ..samplers import POSTER
-from ..settings import Settings
+from ..settings import Complete, Settings
 from . import kept
 from .kept import Chain
 
@@ -59,7 +59,7 @@ def restore(
 
 
 def judged(
-    chains: list[Chain], x0: torch.Tensor, task: str, method: str, sigma: float, done: Settings
+    chains: list[Chain], x0: torch.Tensor, task: str, method: str, sigma: float, done: Complete
 ) -> tuple[list[dict], torch.Tensor]:
     """The rows and the restored pictures of ``restore``, from the chain of each picture."""
     restored = torch.stack([chain["x0"] for chain in chains])
@@ -107,7 +107,7 @@ def chains_of(
     task: str,
     method: str,
     sigma: float,
-    done: Settings,
+    done: Complete,
     with_guesses: bool = False,
 ) -> list[Chain]:
     """The chain of each picture: those that are kept are read, see ``chains``, the others computed together.
@@ -120,7 +120,9 @@ def chains_of(
         found[i] = (files, kept.find(files[with_guesses]))
     missing = [i for i, (_, chain) in found.items() if chain is None]
     if missing:
-        for i, chain in zip(missing, computed(pipe, m[missing], x0[missing], method, done, with_guesses)):
+        for i, chain in zip(
+            missing, computed(pipe, m[torch.tensor(missing)], x0[missing], method, done, with_guesses)
+        ):
             files, _ = found[i]
             found[i] = files, chain
             kept.keep(files[with_guesses], chain)
@@ -129,7 +131,7 @@ def chains_of(
     return [chain for _, chain in found.values()]
 
 
-def made(x: torch.Tensor, method: str, done: Settings, with_guesses: bool = False) -> dict[str, object]:
+def made(x: torch.Tensor, method: str, done: Complete, with_guesses: bool = False) -> dict[str, object]:
     """What decides a chain beside prior and measurement: the noise belongs to the picture x and the seed."""
     return {"picture": images.digest(x), "method": method, "guesses": with_guesses, **asdict(done)}
 
@@ -139,7 +141,7 @@ def computed(
     m: Measurement,
     x0: torch.Tensor,
     method: str,
-    done: Settings,
+    done: Complete,
     with_guesses: bool,
 ) -> list[Chain]:
     """The chains of ``chains_of`` by the pipeline, with the noise that belongs to the pictures x0."""

@@ -21,6 +21,7 @@ Mean = Callable[[int, torch.Tensor, Measurement], torch.Tensor]  # (k, x0_hat, m
 def by_mean(denoise: Denoise, schedule: Schedule, mean: Mean, eta: float) -> Step:
     """Eq. 14d (page 14): the mean with the noise of x_k given the *guess*, not given that mean; one pass a step."""
 
+    @torch.no_grad()
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
         x0_hat = denoise(x_k, k)
         eps = noise_in(schedule, k, x_k, x0_hat)

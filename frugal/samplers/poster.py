@@ -38,6 +38,7 @@ def dmps(denoise: Denoise, schedule: Schedule, lam: float | torch.Tensor) -> Ste
     narrows this.
     """
 
+    @torch.no_grad()
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
         x0_hat = denoise(x_k, k)
         x_prime = schedule.ancestral(k, x_k, x0_hat, noise())

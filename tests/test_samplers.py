@@ -8,11 +8,11 @@ from diffusers import DDPMScheduler
 from examples import gaussian, same, seeded
 
 from frugal import Measurement, guidance, operators
-from frugal.samplers import others
-from frugal.samplers import METHODS, POSTER
-from frugal.schedule import Schedule, ddim, noise_in
-from frugal.samplers.spectral import spectral_mean
+from frugal.guidance import spectral_mean
 from frugal.prior.step_sizes import RINGS, StepSizes, rings
+from frugal.samplers import METHODS, POSTER, others
+from frugal.samplers.walk import last, walk
+from frugal.schedule import Schedule, ddim, noise_in
 from frugal.waves import Waves
 
 SHAPE, N = (3, 8, 8), 192
@@ -71,7 +71,7 @@ def test_pigdm_pulls_along_the_gradient_of_its_gaussian():
     steps, k = schedule(), 40
     m, x_k = measured("sr4", normal(1, *SHAPE)), normal(1, *SHAPE, seed=1)
     bend = lambda x, k: torch.tanh(x) + 0.3 * x.flip(-1)
-    alone, _ = others.pigdm_step(bend, steps, k, x_k, 0.0, m, 0.0)
+    alone = others.pigdm(bend, steps, 0.0)(k, x_k, lambda: 0.0, m).x
     x0_hat = bend(x_k, k)
     alone = alone - ddim(steps, k, x0_hat, noise_in(steps, k, x_k, x0_hat), 0.0, 0.0)
     r2, A = 1 - steps.alpha_bar[k], m.A.matrix()
@@ -95,21 +95,22 @@ def test_a_sampler_explains_the_measurement_and_comes_near_the_posterior_mean(me
     g = seeded(3)
     noise = lambda: torch.randn((500, *shape), generator=g, dtype=torch.float64)
     variance = prior.total_variance() / 48
-    own = {"spread": (0.0, *(variance * s**2 / (variance + s**2) for s in steps.s[1:])), "switch": 50}
-    own["spectrum"] = [torch.full(shape, r2, dtype=torch.float64) for r2 in own["spread"]]
+    own = {"r2": (0.0, *(variance * s**2 / (variance + s**2) for s in steps.s[1:])), "switch": 50}
+    own["spectrum"] = [torch.full(shape, r2, dtype=torch.float64) for r2 in own["r2"]]
     kind = METHODS[method]
-    x, backprops = kind.sample(denoise, steps, m, noise, **{name: own[name] for name in kind.parameters})
-    mean = x.mean(0)
+    step = kind.make(denoise, steps, **{name: own[name] for name in kind.parameters})
+    end = last(walk(step, steps, m, noise))
+    mean = end.x.mean(0)
     seen = (A(mean[None]) - A(exact[None])).abs().max()
     tolerances = {"mpgd": (0.4, 0.4)}.get(method, (0.1, 0.25))  # MPGD has one length for all operators
     assert seen < tolerances[0] and (mean - exact).abs().max() < tolerances[1]
-    assert backprops.tolist() == [{"pigdm": 100, "relay": 50}.get(method, 0)] * 500
+    assert end.passes.tolist() == [100 + {"pigdm": 100, "relay": 50}.get(method, 0)] * 500
 
 
 def test_what_a_guess_leaves_open_is_read_off_the_priors_errors():
     sizes = StepSizes(errors={0.01: 0.001, 1.0: 0.01, 100.0: 0.1})
-    assert math.isclose(sizes.spread(0.1), 10**-2.5) and math.isclose(sizes.spread(1000.0), 10**-0.5)
-    assert sizes.spread(1e-9) == 1e-9 and StepSizes().spread(1.0) == 0.5
+    assert math.isclose(sizes.left_open(0.1), 10**-2.5) and math.isclose(sizes.left_open(1000.0), 10**-0.5)
+    assert sizes.left_open(1e-9) == 1e-9 and StepSizes().left_open(1.0) == 0.5
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -158,9 +159,9 @@ def test_it_is_exact_where_the_prior_is_a_gaussian_of_waves():
 def test_what_a_guess_leaves_open_by_frequency_is_read_off_the_prior():
     rows = lambda v: [[v * (r + 1) for r in range(RINGS)] for _ in range(3)]
     sizes = StepSizes(errors={0.01: 0.001, 1.0: 0.01}, spectrum={0.01: rows(1e-4), 1.0: rows(1e-2)})
-    c = sizes.waves(0.1, (3, 64, 64))
+    c = sizes.left_open_by_wave(0.1, (3, 64, 64))
     assert c.shape == (3, 64, 64) and c[0, 0, 0] == pytest.approx(1e-3) == c[2, 0, 0].item()
     assert c[1, 63, 63] == pytest.approx(12e-3) and c[0, 1, 0] == pytest.approx(2e-3)
-    assert sizes.waves(1e-6, (3, 8, 8)).max() <= 1e-6  # never more than the noise
-    assert (sizes.waves(0.1, (1, 8, 8)) == torch.full((1, 8, 8), sizes.spread(0.1))).all()
+    assert sizes.left_open_by_wave(1e-6, (3, 8, 8)).max() <= 1e-6  # never more than the noise
+    assert (sizes.left_open_by_wave(0.1, (1, 8, 8)) == torch.full((1, 8, 8), sizes.left_open(0.1))).all()
     assert rings(64, 64).unique().tolist() == list(range(RINGS))
