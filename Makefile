@@ -41,10 +41,10 @@ notebooks: setup
 	$(BUILD) --in-place
 
 bench: setup
-	"$(PYTHON)" book/measure bench $(if $(DEVICE),--device $(DEVICE)) $(ARGUMENTS)
+	"$(PYTHON)" book/experiments bench $(if $(DEVICE),--device $(DEVICE)) $(ARGUMENTS)
 
 measure: setup
-	"$(PYTHON)" book/measure $(NAME) $(ARGUMENTS)
+	"$(PYTHON)" book/experiments $(NAME) $(ARGUMENTS)
 
 graphs: setup
 	"$(PYTHON)" book/play/graphs.py

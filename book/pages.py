@@ -22,7 +22,7 @@ from frugal.base.devices import choose
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "_build" / "source"
-EVERY_PAGE = ("frugal/**/*", "book/measured/*", "book/measure/*.py", "requirements.lock")
+EVERY_PAGE = ("frugal/**/*", "book/measured/*", "book/experiments/*.py", "requirements.lock")
 # The pages that take longest begin first; 10 finds what 06 has restored, and 08 and 09 what others have.
 FIRST, LAST = ("06", "07", "10", "11", "12"), ("08", "09")
 
