@@ -91,13 +91,7 @@ def methods(pipe: RestorationPipeline, batch: int, steps: int) -> Iterator[dict]
         once, twice, whole = (s / batch for s in median_seconds(*bare, run, repeats=REPEATS))
         backprops = how.backprops(steps, steps // 2)
         floor = (steps - backprops) * once + backprops * twice
-        yield {
-            "kind": "method",
-            "method": method,
-            "seconds": whole / steps,
-            "ratio": whole / floor,
-            **shared,
-        }
+        yield {"kind": "method", "method": method, "seconds": whole / steps, "ratio": whole / floor, **shared}
 
 
 def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:

@@ -83,10 +83,7 @@ def tuned(job: Job, named: Pictures, c: Condition) -> dict[str, dict[str, float]
     """{k: {"zeta", "lam"}} for DPS, k = 0, and both hybrids, by ``tuning.chosen``."""
     faces, x0, found = c.faces(job, named, c.steps), torch.stack(list(named.values())), []
     for factor in FACTORS:
-        zeta, stations = (
-            factor * CENTRES.get(c.task, CENTRE) * STEPS / c.steps,
-            (0, *c.switches.values()),
-        )
+        zeta, stations = (factor * CENTRES.get(c.task, CENTRE) * STEPS / c.steps, (0, *c.switches.values()))
         for k, x_k in faces.dps(zeta, stations).items():
             if k in stations:
                 scores = quality(faces.dmps(c.lam, x_k, k).cpu(), x0)

@@ -150,11 +150,10 @@ class Job:
         size = getattr(self.args, "batch", None) or 20
         with tqdm(total=sum(map(len, todo)), unit="pictures", disable=not self.state.is_main_process) as bar:
             for number, (run, some) in enumerate(zip(runs, todo)):
-                names = list(some) if not run.whole else list(some) * (number % count == i)
-                names = names if run.whole else names[i::count]
-                step = len(names) if run.whole else size
-                for start in range(0, len(names), step or 1):
-                    batch = {name: some[name] for name in names[start : start + step]}
+                share = list(some) * (number % count == i) if run.whole else list(some)[i::count]
+                step = len(some) if run.whole else size
+                for start in range(0, len(share), step or 1):
+                    batch = {name: some[name] for name in share[start : start + step]}
                     self.content[run.table] += [{**run.fields, **row} for row in run.rows_of(batch)]
                     self.save()
                 bar.update(len(some))

@@ -16,6 +16,9 @@ from frugal.schedule import Schedule
 SIGMA = 0.01  # of a measurement's noise, where an experiment has no other
 
 Sizes = float | torch.Tensor  # one for all pictures, or (B,)
+Start = torch.Tensor | None  # (B, C, H, W); pure noise for None
+Some = torch.Tensor | slice  # of the pictures: their indices (B,)
+EVERY = slice(None)
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,7 @@ class Faces:
         return self.pipe.denoiser(self.schedule)
 
     def states(
-        self,
-        step: Step,
-        x: torch.Tensor | None = None,
-        start: int | None = None,
-        face: torch.Tensor | slice = slice(None),
+        self, step: Step, x: Start = None, start: int | None = None, face: Some = EVERY
     ) -> Iterator[State]:
         """``walk`` for the pictures ``face`` (B,), from their pure noise, or from x (B, C, H, W) at k = ``start``."""
         k = self.schedule.t if start is None else start
@@ -69,13 +68,7 @@ class Faces:
         x = self.z[0][face] if x is None else x
         return walk(step, self.schedule, self.m[face], draws.__next__, x, k)
 
-    def end(
-        self,
-        step: Step,
-        x: torch.Tensor | None = None,
-        start: int | None = None,
-        face: torch.Tensor | slice = slice(None),
-    ) -> torch.Tensor:
+    def end(self, step: Step, x: Start = None, start: int | None = None, face: Some = EVERY) -> torch.Tensor:
         """x_0 (B, C, H, W) at the end of ``states``; x itself where no step is left."""
         for state in self.states(step, x, start, face):
             x = state.x
@@ -83,7 +76,7 @@ class Faces:
         return x
 
     def dps(
-        self, zeta: Sizes, stations: Collection[int] = (0,), face: torch.Tensor | slice = slice(None)
+        self, zeta: Sizes, stations: Collection[int] = (0,), face: Some = EVERY
     ) -> dict[int, torch.Tensor]:
         """{k: x_k (B, C, H, W)} of DPS at the k of ``stations``; it goes no further than the least of them."""
         reached = {self.schedule.t: self.z[0][face]}
@@ -94,13 +87,7 @@ class Faces:
                 break
         return reached
 
-    def dmps(
-        self,
-        lam: Sizes,
-        x: torch.Tensor | None = None,
-        start: int | None = None,
-        face: torch.Tensor | slice = slice(None),
-    ) -> torch.Tensor:
+    def dmps(self, lam: Sizes, x: Start = None, start: int | None = None, face: Some = EVERY) -> torch.Tensor:
         """x_0 (B, C, H, W) of DMPS from x_k, k = ``start``, or from pure noise."""
         return self.end(poster.dmps(self.denoise, self.schedule, column(lam)), x, start, face)
 

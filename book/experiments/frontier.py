@@ -42,31 +42,23 @@ def setting(method: str, passes: int) -> Setting:
 
 def runs(job: Job) -> Iterator[Run]:
     """The few methods on many faces first, then all of them, budget by budget."""
-    of = {
-        "faces": job.read(job.args.images, None),
-        "out_of_distribution": images.named("out_of_distribution", job.pipe.size),
-    }
-    for pictures, sigma, task, method, passes, count in asked(job.args.tasks, job.args.limit):
-        fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
-        some = dict(list(of[pictures].items())[:count])
-        yield Run(fields, some, lambda some, own=fields: rows_of(job.pipe, some, job.args.seed, **own))
+    strange = images.named("out_of_distribution", job.pipe.size)
+    of = {"faces": job.read(job.args.images, None), "out_of_distribution": strange}
+    for pictures, sigma, method, passes, count in asked(job.args.limit):
+        for task in job.args.tasks:
+            fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
+            some = dict(list(of[pictures].items())[:count])
+            yield Run(fields, some, lambda some, own=fields: rows_of(job.pipe, some, job.args.seed, **own))
 
 
-def asked(tasks: list[str], limit: int) -> Iterator[tuple[str, float, str, str, int, int]]:
-    """Pictures, sigma, task, method, passes, and how many of the pictures."""
-    for method, passes, faces in MANY:
-        for task in tasks:
-            yield "faces", SIGMA, task, method, passes, faces
+def asked(limit: int) -> Iterator[tuple[str, float, str, int, int]]:
+    """Pictures, sigma, method, passes, and how many of the pictures."""
+    yield from (("faces", SIGMA, method, passes, faces) for method, passes, faces in MANY)
     for pictures, sigma, budgets in CONDITIONS:
-        for task in tasks:
-            yield pictures, sigma, task, "dps", LONG, limit
-        for passes in budgets:
-            for task in tasks:
-                yield from ((pictures, sigma, task, method, passes, limit) for method in METHODS)
+        yield pictures, sigma, "dps", LONG, limit
+        yield from ((pictures, sigma, method, passes, limit) for passes in budgets for method in METHODS)
     few, budgets = FURTHER
-    for passes in budgets:
-        for task in tasks:
-            yield from (("faces", SIGMA, task, method, passes, few) for method in METHODS)
+    yield from (("faces", SIGMA, method, passes, few) for passes in budgets for method in METHODS)
 
 
 def rows_of(

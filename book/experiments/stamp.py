@@ -33,16 +33,8 @@ STAMP = (
     *("name", "command", "arguments", "seed", "device", "prior", "prior_digest", "behaviour"),
     *("commit", "frugal", "python", "torch", "diffusers"),
 )
-ELSEWHERE = (
-    "name",
-    "command",
-    "seed",
-    "device",
-    "prior",
-    "out",
-    "into",
-    "batch",
-)  # in the stamp, or of no effect
+# Arguments that the stamp has by themselves, or that change no number.
+ELSEWHERE = ("name", "command", "seed", "device", "prior", "out", "into", "batch")
 
 
 def stamp(args: argparse.Namespace, experiment: "Experiment", pipe: RestorationPipeline) -> dict[str, Any]:
