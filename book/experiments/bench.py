@@ -106,11 +106,18 @@ def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:
                 yield {"kind": "scale", "axis": axis, "value": value, "method": method, "seconds": seconds}
 
 
+class AnySize(RestorationPipeline):
+    """A pipeline that does not refuse pictures of another size than the prior was trained for."""
+
+    def fitting(self, measurement: Measurement) -> Measurement:
+        """The measurement as it is."""
+        return measurement
+
+
 def restoration_of(pipe: RestorationPipeline, method: str, batch: int, size: int, steps: int) -> torch.Tensor:
     """``samplers`` run as the pipeline does, on pictures of another size than the prior was trained for."""
-    other = RestorationPipeline(pipe.unet, pipe.scheduler)
+    other = AnySize(pipe.unet, pipe.scheduler)
     other.set_progress_bar_config(disable=True)
-    other.fitting = lambda m: m  # which refuses another size
     return restoration(other, method, measurement(pipe, batch, size), steps)
 
 

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import torch
 
 from frugal.base import checks
-from frugal.metrics import METRICS, quality
 from frugal.prior.step_sizes import STEPS
 
-from .engine import Job, Pictures, Run, rows
+from .engine import Job, Pictures, Run, means, rows
 from .faces import Faces
 from .switches import against_dps
 from .tuning import CENTRE, CENTRES, chosen
@@ -86,9 +85,8 @@ def tuned(job: Job, named: Pictures, c: Condition) -> dict[str, dict[str, float]
         zeta, stations = (factor * CENTRES.get(c.task, CENTRE) * STEPS / c.steps, (0, *c.switches.values()))
         for k, x_k in faces.dps(zeta, stations).items():
             if k in stations:
-                scores = quality(faces.dmps(c.lam, x_k, k).cpu(), x0)
-                means = {name: sum(scores[name]) / len(x0) for name in METRICS}
-                found.append({"switch": k, "zeta": zeta, "lam": c.lam, **means})
+                scores = means(faces.dmps(c.lam, x_k, k), x0)
+                found.append({"switch": k, "zeta": zeta, "lam": c.lam, **scores})
     return chosen(found)
 
 

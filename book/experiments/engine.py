@@ -7,6 +7,7 @@ its share of the pictures.
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,6 +172,15 @@ def rows(named: Pictures, restored: Restored) -> list[dict]:
             of_picture = {key: v[i] if isinstance(v, list) else v for key, v in {**own, **scores}.items()}
             found.append({"image": name, "picture": images.digest(truth), "method": method, **of_picture})
     return found
+
+
+def means(x: torch.Tensor, x0: torch.Tensor) -> dict[str, float]:
+    """The mean of every metric of pictures x beside x0 (B, C, H, W); nan where its weights are not there."""
+    scores = quality(x.to(x0), x0)
+    return {
+        name: torch.tensor(values, dtype=torch.float64).mean().item() if None not in values else math.nan
+        for name, values in scores.items()
+    }
 
 
 def as_key(value: Any) -> str:

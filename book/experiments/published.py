@@ -15,11 +15,11 @@ import torch
 from frugal import RestorationPipeline, images
 from frugal.guidance import dmps_score
 from frugal.measurement import Measurement
-from frugal.metrics import psnr, quality
+from frugal.metrics import psnr
 from frugal.samplers.walk import Noise, Step, Stepped
 
 from .behaviour import Numbers, of, problem
-from .engine import Job, Pictures, Restored, Run, rows
+from .engine import Job, Pictures, Restored, Run, means, rows
 from .faces import Faces
 
 TASK, STEPS, SWITCH = "sr4", 100, 50  # the poster's setting; sr4 measures as many pixels as its sr16
@@ -73,8 +73,8 @@ def short_step() -> Numbers:
 def fit(job: Job, named: Pictures) -> dict[str, Any]:
     """Mean scores for every (zeta, length), and the pairs nearest to ``PUBLISHED``: its levels, and its gaps."""
     faces, x0 = faces_of(job.pipe, named, job.args.seed), torch.stack(list(named.values()))
-    mean = lambda x: {key: sum(values) / len(values) for key, values in quality(x.cpu(), x0).items()}
-    alone, found = {c: mean(faces.end(short(faces, c))) for c in LENGTHS}, []
+    mean, found = lambda x: means(x, x0), []
+    alone = {c: mean(faces.end(short(faces, c))) for c in LENGTHS}
     for zeta in ZETAS:
         reached = faces.dps(zeta, (0, SWITCH))
         dps = mean(reached[0])
@@ -100,7 +100,9 @@ def variants(faces: Faces, fitted: Mapping[str, Mapping[str, float]]) -> Restore
     """{variant: restorations (B, C, H, W), their settings}."""
     own = {k: faces.pipe.step_sizes.of(TASK, k, STEPS) for k in (0, SWITCH, STEPS)}
     lengths = {"short": 1.0, **{kind: fit["length"] for kind, fit in fitted.items()}}
-    done = {"dmps": (faces.dmps(own[STEPS]["lam"]), {"lam": own[STEPS]["lam"]})}
+    done: dict[str, tuple[torch.Tensor, Mapping[str, Any]]] = {
+        "dmps": (faces.dmps(own[STEPS]["lam"]), {"lam": own[STEPS]["lam"]})
+    }
     done |= {f"dmps {name}": (faces.end(short(faces, c)), {"length": c}) for name, c in lengths.items()}
 
     def from_path(name: str, zeta: float, x: torch.Tensor, k: object = SWITCH, **more: object) -> None:

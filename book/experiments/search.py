@@ -9,6 +9,7 @@ setting of each method that did best over all tasks.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 
 import torch
@@ -16,7 +17,6 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from frugal import RestorationPipeline
 from frugal.measurement import Measurement
-from frugal.metrics import quality
 from frugal.runs import restore
 from frugal.samplers import METHODS
 from frugal.samplers.poster import when
@@ -24,7 +24,7 @@ from frugal.samplers.walk import Step, handover, last, walk
 from frugal.schedule import Schedule
 from frugal.settings import Settings
 
-from .engine import Job, Pictures, Run
+from .engine import Job, Pictures, Run, means
 from .faces import SIGMA
 
 PASSES = 20
@@ -103,13 +103,14 @@ def runs(job: Job) -> Iterator[Run]:
     def of(some: Pictures, setting: Setting, task: str) -> list[dict]:
         x0 = torch.stack(list(some.values()))
         x, passes = restored(job.pipe, x0, task, setting, PASSES, SIGMA, job.args.seed)
-        scores = {"passes": passes, **quality(x, x0)}
-        return [{name: round(sum(values) / len(x0), 5) for name, values in scores.items()}]
+        scores = {"passes": sum(passes) / len(passes), **means(x, x0)}
+        return [{name: round(value, 5) for name, value in scores.items()}]
 
     named = job.pictures()
-    for setting, task in product(SETTINGS, job.args.tasks):
-        fields = {"method": setting.method, "setting": setting.name, "task": task}
-        yield Run(fields, named, lambda some, s=setting, task=task: of(some, s, task), whole=True)
+    for setting in SETTINGS:
+        for task in job.args.tasks:
+            fields = {"method": setting.method, "setting": setting.name, "task": task}
+            yield Run(fields, named, partial(of, setting=setting, task=task), whole=True)
 
 
 def chosen(rows: Sequence[Mapping]) -> dict[str, str]:

@@ -12,11 +12,10 @@ import torch
 
 from frugal import RestorationPipeline, Settings, images
 from frugal.base import checks
-from frugal.metrics import quality
 from frugal.runs import restore
-from frugal.samplers import METHODS, POSTER
+from frugal.samplers import POSTER
 
-from .engine import Job, Pictures, Run
+from .engine import Job, Pictures, Run, means
 from .faces import SIGMA
 
 STEPS, SWITCH = 100, 50
@@ -57,14 +56,12 @@ def spread(
     """
     m = restore.measure(x0[None], task, SIGMA, 0)[torch.zeros(draws, dtype=torch.long)]
     noise = [restore.generator(seed, images.digest(x0), "sampler") for seed in range(draws)]
-    own = {"switch": SWITCH} if "switch" in METHODS[method].parameters else {}
-    x = pipe(m, method, STEPS, generator=noise, **own).images.cpu()
-    mean = {name: sum(values) / draws for name, values in quality(x, x0.expand_as(x)).items()}
-    of_mean = quality(x.mean(0, keepdim=True), x0[None])["psnr"][0]
+    x = pipe(m, method, STEPS, SWITCH, generator=noise).images.cpu()
+    of_mean = means(x.mean(0, keepdim=True), x0[None])["psnr"]
     return {
         "image": name,
         "draws": draws,
-        **mean,
+        **means(x, x0.expand_as(x)),
         "spread": float(x.var(0).mean().sqrt()),
         "psnr_of_mean": of_mean,
     }

@@ -144,7 +144,7 @@ def stale(name: str, experiment: "Experiment", folder: Path = FOLDER) -> list[st
 def tasks_of(content: Mapping[str, Any]) -> set[str]:
     """The tasks in the rows of a measured file; none where not every row names its own."""
     rows = content.get("rows") or [{}]
-    named = {row.get("task") for row in rows if isinstance(row, dict)}
+    named = {str(row.get("task")) for row in rows if isinstance(row, dict)}
     return named if named <= set(TASKS) else set()
 
 
