@@ -36,12 +36,11 @@ def test_the_page_shows_every_variant():
 
 def test_each_variant_changes_what_the_library_gives(pipe, monkeypatch):
     """With enough noise that its place in the picture matters."""
-    monkeypatch.setattr(variants, "SIGMA", 0.3)
     sizes = {0: {"zeta": 6.0, "lam": 1.75}}  # another lam than the theory's, which is a variant
     monkeypatch.setattr(pipe, "step_sizes", StepSizes({v.task: sizes for v in VARIANTS}))
     x0, given = torch.nn.functional.avg_pool2d(images.shipped("faces", limit=2), 2), {}
     for v in VARIANTS:
-        restored = variants.run(v, variants.problem(pipe, v.task, x0, 3, 0), seed=0)
+        restored = variants.run(v, variants.problem(pipe, v.task, x0, 3, 0, 0.3), seed=0)
         assert restored.isfinite().all()
         if v.name == v.reference:
             given[v.task, v.name] = restore.restore(pipe, x0, v.task, v.name, 0.3, Settings(steps=3))[1]

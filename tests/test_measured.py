@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -96,6 +97,10 @@ def pipe(monkeypatch):
     return pipe
 
 
+def then(job):
+    return {"count": len(job.content["rows"])}
+
+
 def runs(job):
     """Every picture of a folder blurred, as one method; how it went is in ``done``."""
 
@@ -117,11 +122,9 @@ done, stop = [], 0
 def tried(pipe, monkeypatch, tmp_path):
     """An experiment "tried" on two pictures; returns how to measure it, and its file."""
     one = Experiment(
-        "Tried.",
-        {"sigma": 0.01},
+        SimpleNamespace(__doc__="Tried.", runs=runs, then=then, SIGMA=0.01, MORE=1),
+        "SIGMA",
         (behaviour.schedule, behaviour.step_sizes),
-        runs,
-        lambda job: {"count": len(job.content["rows"])},
         folders={"images": "pictures"},
         options={"limit": None, "tasks": ["sr4"], "batch": 1, "seed": 1},
     )
@@ -201,7 +204,7 @@ def test_what_processes_have_measured_is_joined():
         ({"prior_digest": "0"}, {}, "another prior"),
         ({"behaviour": {}}, {}, "behaves otherwise (schedule, step_sizes)"),
         ({"sigma": 0.02}, {}, "settings than those in use (sigma)"),
-        ({}, {"settings": {"sigma": 0.01, "more": 1}}, "(more)"),
+        ({}, {"settings": "SIGMA MORE"}, "(more)"),
         ({}, {"depends": (behaviour.schedule, behaviour.collapses)}, "behaves otherwise (collapses)"),
     ],
 )

@@ -35,7 +35,7 @@ def x0():
 @pytest.mark.parametrize("k", [0, 1, 2, 3])
 def test_a_branch_of_the_walk_is_the_pipelines_restoration(pipe, x0, task, k):
     """Three steps, pictures of several faces and step sizes together, against each alone."""
-    faces = Faces.of(pipe, x0, task, 3, seed=5)
+    faces = Faces.of(pipe, x0, task, 3, 5, SIGMA)
     face = torch.tensor([0, 1, 2, 2])
     zeta, lam = torch.tensor([0.3, 0.5, 0.2, 0.1]), torch.tensor([0.5, 1.0, 1.75, 1.0])
     restored = faces.dmps(lam, faces.dps(zeta, [0, 1, 2, 3], face)[k], k, face)
@@ -48,7 +48,7 @@ def test_a_branch_of_the_walk_is_the_pipelines_restoration(pipe, x0, task, k):
 
 
 def test_a_walk_may_stop_where_its_branch_begins(pipe, x0):
-    faces = Faces.of(pipe, x0, "sr4", 3, seed=5)
+    faces = Faces.of(pipe, x0, "sr4", 3, 5, SIGMA)
     assert torch.equal(faces.dps(0.3, [2])[2], faces.dps(0.3, [0, 2])[2]) and 0 not in faces.dps(0.3, [2])
 
 
@@ -63,7 +63,7 @@ def test_every_setting_is_tried_on_every_face_however_the_batches_are_cut(pipe, 
         },
     )
     monkeypatch.setattr(tuning, "ZETAS", 3)
-    rows = tuning.tune(Faces.of(pipe, x0, "sr4", 2, seed=0), x0, "sr4", (0, 50, 100), size)
+    rows = tuning.tune(Faces.of(pipe, x0, "sr4", 2, 0, SIGMA), x0, "sr4", (0, 50, 100), size)
     settings = [(row["switch"], row["zeta"], row["lam"]) for row in rows]
     zetas = tuning.grid("sr4")
     assert settings == [
@@ -135,7 +135,10 @@ def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x
     """Four steps, of which k = 50 of 100 is two: a DPS step is two passes and a DMPS step one."""
     rows = {0: {"zeta": 0.02, "lam": 1.0}, 50: {"zeta": 0.01, "lam": 1.5}, 100: {"zeta": 0.03, "lam": 1.75}}
     pipe.step_sizes = StepSizes({"sr4": rows})
-    faces_at, sizes = partial(Faces.of, pipe, x0, "sr4", seed=0), partial(pipe.step_sizes.of, "sr4")
+    faces_at, sizes = (
+        partial(Faces.of, pipe, x0, "sr4", seed=0, sigma=SIGMA),
+        partial(pipe.step_sizes.of, "sr4"),
+    )
     found = switches.against_dps(faces_at, sizes, 4, {"2": 2}, ["2"])
     assert {name: (told["steps"], told["switch"]) for name, (_, told) in found.items()} == {
         "dps": (4, 0),

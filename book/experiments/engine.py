@@ -8,7 +8,7 @@ its share of the pictures.
 import argparse
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,31 +55,35 @@ class Run:
 class Experiment:
     """A line of ``table.EXPERIMENTS``.
 
-    about     one sentence
-    settings  what its numbers depend on beside the arguments, and ``sizes`` the parts of the prior's ``StepSizes``
+    module    whose first line says what it is about; ``runs(job)`` are what is done, see ``Run``, and ``then(job)``
+              what the file holds beside the rows, made at the end; it has one of them, or both
+    settings  the module's constants that its numbers depend on, a text of names
     depends   the behaviours that they depend on
-    runs      what is done, see ``Run``; and ``then`` what the file holds beside the rows, made at the end
     folders   {argument: what it is for}, of paths; "name+" takes several, "name?" may be left out
     options   {argument: default}, of texts, whole numbers (or None) and lists of them
     grows     arguments and settings that only say how much is measured
     chooses   the folder whose pictures choose something; their digests are in the stamp
-    alone     the prior without its step sizes; ``fast``: its passes in bfloat16
+    sizes     the parts of the prior's ``StepSizes`` that count; ``alone``: the prior comes without any
+    fast      passes that are not back-propagated are in bfloat16
     history   why a file is never stale, where it is a record
     """
 
-    about: str
-    settings: Mapping[str, Any]
+    module: Any
+    settings: str
     depends: tuple[Callable[[], Numbers], ...] = ()
-    runs: Callable[["Job"], Iterable[Run]] | None = None
-    then: Callable[["Job"], dict[str, Any]] | None = None
-    folders: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     grows: tuple[str, ...] = ("tasks", "limit")
     chooses: str = ""
     sizes: tuple[str, ...] = ()
     alone: bool = False
     fast: bool = False
     history: str = ""
+
+    @property
+    def about(self) -> str:
+        """One sentence."""
+        return self.module.__doc__.partition("\n")[0]
 
 
 class Job:
@@ -212,14 +216,14 @@ def parts(out: Path) -> list[Path]:
 def measure(experiment: Experiment, args: argparse.Namespace) -> None:
     """Do what is missing of an experiment, and write its file."""
     job = Job(experiment, args)
-    if experiment.runs:
-        job.do(list(experiment.runs(job)))
+    if hasattr(experiment.module, "runs"):
+        job.do(list(experiment.module.runs(job)))
     job.state.wait_for_everyone()
     for content in gather_object([job.content]):
         job.content = merged(job.content, content)
     if job.state.is_main_process:
-        if experiment.then:
-            job.content |= experiment.then(job)
+        if hasattr(experiment.module, "then"):
+            job.content |= experiment.module.then(job)
         files.write_json(args.out, job.content)
         for file in parts(args.out):
             file.unlink(missing_ok=True)

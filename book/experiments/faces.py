@@ -38,13 +38,7 @@ class Faces:
 
     @classmethod
     def of(
-        cls,
-        pipe: RestorationPipeline,
-        x0: torch.Tensor,
-        task: str,
-        steps: int,
-        seed: int,
-        sigma: float = SIGMA,
+        cls, pipe: RestorationPipeline, x0: torch.Tensor, task: str, steps: int, seed: int, sigma: float
     ) -> "Faces":
         """Measure pictures x0 (F, C, H, W) and draw their noises."""
         m, own = pipe.fitting(restore.measure(x0, task, sigma, seed)), restore.generators(seed, x0, "sampler")

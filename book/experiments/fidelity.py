@@ -12,6 +12,7 @@ from frugal import images
 from frugal.base import checks
 
 from .engine import Job, Pictures, Run, rows
+from .faces import SIGMA
 from .variants import VARIANTS, Variant, problem, run
 
 
@@ -22,7 +23,7 @@ def runs(job: Job) -> Iterator[Run]:
     named = images.named("faces", job.pipe.size, args.faces)
 
     def of(some: Pictures, v: Variant) -> list[dict]:
-        p = problem(job.pipe, v.task, torch.stack(list(some.values())), args.steps, args.seed)
+        p = problem(job.pipe, v.task, torch.stack(list(some.values())), args.steps, args.seed, SIGMA)
         return rows(some, {v.name: (run(v, p, args.seed), {"reference": v.reference})})
 
     for v in VARIANTS:

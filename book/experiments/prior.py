@@ -13,6 +13,7 @@ from frugal.training.objective import validation_loss
 from .engine import Job
 
 SAMPLES = 256
+SEED = 0  # of the noises, and of the first sheet of samples
 
 
 def then(job: Job) -> dict[str, object]:

@@ -20,7 +20,7 @@ from frugal.samplers.walk import Noise, Step, Stepped
 
 from .behaviour import Numbers, of, problem
 from .engine import Job, Pictures, Restored, Run, means, rows
-from .faces import Faces
+from .faces import SIGMA, Faces
 
 TASK, STEPS, SWITCH = "sr4", 100, 50  # the poster's setting; sr4 measures as many pixels as its sr16
 PUBLISHED = {"dps": 19.37, "dmps": 15.63, "hybrid": 19.97}  # pSNR of its Table 1, dB
@@ -44,7 +44,7 @@ def runs(job: Job) -> Iterator[Run]:
 
 def faces_of(pipe: RestorationPipeline, named: Pictures, seed: int) -> Faces:
     """The measured pictures."""
-    return Faces.of(pipe, torch.stack(list(named.values())), TASK, STEPS, seed)
+    return Faces.of(pipe, torch.stack(list(named.values())), TASK, STEPS, seed, SIGMA)
 
 
 def short(faces: Faces, length: float) -> Step:
@@ -67,7 +67,7 @@ def short(faces: Faces, length: float) -> Step:
 def short_step() -> Numbers:
     """What the short DMPS does, see ``behaviour``."""
     pipe, x0 = problem()
-    return {TASK: of((faces := Faces.of(pipe, x0, TASK, 3, 0)).end(short(faces, 0.5)))}
+    return {TASK: of((faces := Faces.of(pipe, x0, TASK, 3, 0, SIGMA)).end(short(faces, 0.5)))}
 
 
 def fit(job: Job, named: Pictures) -> dict[str, Any]:

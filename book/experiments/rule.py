@@ -17,7 +17,7 @@ from frugal.samplers import poster
 from frugal.samplers.walk import last
 
 from .engine import Job, Pictures, Run, rows
-from .faces import Faces
+from .faces import SIGMA, Faces
 
 
 def runs(job: Job) -> Iterator[Run]:
@@ -29,7 +29,7 @@ def runs(job: Job) -> Iterator[Run]:
 
 def rows_of(pipe: RestorationPipeline, named: Pictures, task: str, seed: int) -> list[dict]:
     """The rows of one task."""
-    faces = Faces.of(pipe, torch.stack(list(named.values())), task, STEPS, seed)
+    faces = Faces.of(pipe, torch.stack(list(named.values())), task, STEPS, seed, SIGMA)
     own = pipe.step_sizes.of(task, STEPS // 2, STEPS)
     zeta, lam, denoise, S = own["zeta"], own["lam"], faces.denoise, faces.schedule
     first = last(faces.states(poster.hybrid(denoise, S, zeta, lam, "collapse")))

@@ -97,6 +97,9 @@ SETTINGS = (
 )
 
 
+GRID = [f"{s.method}: {s.name}" for s in SETTINGS]
+
+
 def runs(job: Job) -> Iterator[Run]:
     """Every setting for every task; the numbers of its row are means over the faces."""
 
@@ -111,6 +114,11 @@ def runs(job: Job) -> Iterator[Run]:
         for task in job.args.tasks:
             fields = {"method": setting.method, "setting": setting.name, "task": task}
             yield Run(fields, named, partial(of, setting=setting, task=task), whole=True)
+
+
+def then(job: Job) -> dict[str, object]:
+    """{"chosen"}."""
+    return {"chosen": chosen(job.content["rows"])}
 
 
 def chosen(rows: Sequence[Mapping]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from .engine import Job, Pictures, Run, means
 from .faces import SIGMA
 
 STEPS, SWITCH = 100, 50
-TABLE1, STRANGE, SPREAD = ("sr4", "sr16"), ("inpaint-box",), ("sr4", "inpaint-box")  # tasks of the parts
+TASKS = TABLE1, STRANGE, SPREAD = ("sr4", "sr16"), ("inpaint-box",), ("sr4", "inpaint-box")  # of the parts
 
 
 def runs(job: Job) -> Iterator[Run]:

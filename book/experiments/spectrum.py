@@ -16,7 +16,7 @@ from frugal.waves import Waves
 from .behaviour import Numbers, problem, rounded
 from .engine import Job
 
-SIZES = rings(64, 64).flatten().bincount().tolist()  # how many waves have a ring
+RINGS = rings(64, 64).flatten().bincount().tolist()  # how many waves have a ring
 LEVELS, DRAWS = 20, 4  # noise levels, evenly over the schedule, and noises for each face
 
 Spectrum = dict[str, list[list[float]]]  # {s^2: for each of the three colours, a number for each ring}

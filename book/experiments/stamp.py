@@ -55,8 +55,9 @@ def stamp(args: argparse.Namespace, experiment: "Experiment", pipe: RestorationP
 
 def settings(experiment: "Experiment", pipe: RestorationPipeline) -> dict[str, Any]:
     """What an experiment's numbers depend on beside its arguments."""
+    own = {name.lower(): getattr(experiment.module, name) for name in experiment.settings.split()}
     sizes = {name: getattr(pipe.step_sizes, name) for name in experiment.sizes}
-    return {**experiment.settings, **({"step_sizes": sizes} if sizes else {})}
+    return own | ({"step_sizes": sizes} if sizes else {})
 
 
 def behaviours(experiment: "Experiment") -> dict[str, Numbers]:

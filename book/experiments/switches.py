@@ -13,7 +13,7 @@ import torch
 from frugal.prior.step_sizes import STEPS
 
 from .engine import Job, Pictures, Restored, Run, rows
-from .faces import Faces
+from .faces import SIGMA, Faces
 
 SWITCHES = (5, 10, 25, 50)  # of 100 steps
 
@@ -27,7 +27,9 @@ def runs(job: Job) -> Iterator[Run]:
     for task in job.args.tasks:
 
         def of(some: Pictures, task: str = task) -> list[dict]:
-            made = partial(Faces.of, job.pipe, torch.stack(list(some.values())), task, seed=job.args.seed)
+            made = partial(
+                Faces.of, job.pipe, torch.stack(list(some.values())), task, seed=job.args.seed, sigma=SIGMA
+            )
             return rows(some, against_dps(made, partial(job.pipe.step_sizes.of, task), t, switches, switches))
 
         yield Run({"task": task}, named, of)

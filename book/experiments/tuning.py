@@ -17,7 +17,7 @@ from frugal.results.statistics import interval
 
 from . import stamp
 from .engine import Job, Run
-from .faces import Faces
+from .faces import SIGMA, Faces
 
 SWITCHES = (0, 5, 10, 25, 50, 75, 100)  # of 100 steps
 CENTRES = {"sr4": 12.0, "sr16": 10.0, "inpaint-box": 3.0}  # of zeta's grid
@@ -38,12 +38,12 @@ def runs(job: Job) -> Iterator[Run]:
     if metrics.quality(x0[:1], x0[:1])["lpips"] == [None]:
         raise Refusal("lpips: its weights are needed and not available; run python -m frugal.lpips_weights")
     for task in args.tasks:
-        faces = lambda task=task: Faces.of(job.pipe, x0, task, args.steps, args.seed)
+        faces = lambda task=task: Faces.of(job.pipe, x0, task, args.steps, args.seed, SIGMA)
         tuned = lambda _, faces=faces, task=task: tune(faces(), x0, task, sorted(args.switches), args.batch)
         yield Run({"task": task}, named, tuned, whole=True)
 
 
-def choice(job: Job) -> dict[str, object]:
+def then(job: Job) -> dict[str, object]:
     """{"chosen": by task}, which become the prior's step sizes where ``--into`` names its folder."""
     tasks = dict.fromkeys(row["task"] for row in job.content["rows"])
     best = {task: chosen([row for row in job.content["rows"] if row["task"] == task]) for task in tasks}

@@ -210,7 +210,9 @@ def step_sizes(sizes: StepSizes, task: str, steps: int) -> dict[str, float]:
     return {"zeta": sizes.of(task, 0, steps)["zeta"], "lam": sizes.of(task, steps, steps)["lam"]}
 
 
-def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int) -> Problem:
+def problem(
+    pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int, sigma: float
+) -> Problem:
     """The task's measurements of faces x0 (B, C, H, W), as ``restore.restore`` makes them."""
     config = pipe.scheduler.config
     bound = config.clip_sample_range if config.clip_sample else math.inf
@@ -218,7 +220,7 @@ def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, 
     schedule = Schedule.from_scheduler(pipe.scheduler, steps)
     return Problem(
         x0=x0.to(pipe.device),
-        m=pipe.fitting(restore.measure(x0, task, SIGMA, seed)),
+        m=pipe.fitting(restore.measure(x0, task, sigma, seed)),
         **step_sizes(pipe.step_sizes, task, steps),
         schedule=schedule,
         guess=bare.denoiser(schedule),
@@ -236,5 +238,5 @@ def run(v: Variant, p: Problem, seed: int) -> torch.Tensor:
 def every_variant() -> behaviour.Numbers:
     """What each variant does, see ``behaviour``."""
     pipe, x0 = behaviour.problem()
-    found = {(v.name, v.task): run(v, problem(pipe, v.task, x0, 3, 0), 0) for v in VARIANTS}
+    found = {(v.name, v.task): run(v, problem(pipe, v.task, x0, 3, 0, SIGMA), 0) for v in VARIANTS}
     return {f"{task} {name}": behaviour.of(x) for (name, task), x in found.items()}
