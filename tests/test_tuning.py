@@ -137,7 +137,7 @@ def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x
     pipe.step_sizes = StepSizes({"sr4": rows})
     faces_at, sizes = (
         partial(Faces.of, pipe, x0, "sr4", seed=0, sigma=SIGMA),
-        partial(pipe.step_sizes.of, "sr4"),
+        lambda k: pipe.step_sizes.of("sr4", k, 4),
     )
     found = switches.against_dps(faces_at, sizes, 4, {"2": 2}, ["2"])
     assert {name: (told["steps"], told["switch"]) for name, (_, told) in found.items()} == {
@@ -148,8 +148,15 @@ def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x
         "equal 2": (3, 0),
     }
     m, noise = restore.measure(x0, "sr4", SIGMA, 0), lambda: restore.generators(0, x0, "sampler")
-    for name, method in (("dps", "dps"), ("dmps", "dmps"), ("own 2", "hybrid"), ("equal 2", "dps")):
-        out = pipe(m, method, found[name][1]["steps"], generator=noise())
-        assert (found[name][0] - out.images).abs().mean() < 1e-4, name
-    same = pipe(m, "hybrid", 4, 2, zeta=found["dps"][1]["zeta"], lam=1.5, generator=noise())
-    assert (found["same 2"][0] - same.images).abs().mean() < 1e-4
+    for name, method in (
+        ("dps", "dps"),
+        ("dmps", "dmps"),
+        ("own 2", "hybrid"),
+        ("same 2", "hybrid"),
+        ("equal 2", "dps"),
+    ):
+        restored, told = found[name]
+        out = pipe(m, method, *(told[key] for key in ("steps", "switch", "zeta", "lam")), generator=noise())
+        assert (restored - out.images).abs().mean() < 1e-4, name
+    assert found["equal 2"][1]["zeta"] == pytest.approx(found["dps"][1]["zeta"] * 4 / 3)
+    assert found["own 2"][1]["zeta"] == pipe.step_sizes.of("sr4", 2, 4)["zeta"] < found["same 2"][1]["zeta"]

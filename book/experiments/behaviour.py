@@ -109,17 +109,28 @@ def schedule() -> Numbers:
     return found
 
 
-@cache
-def step_sizes() -> Numbers:
-    """Step sizes for another number of steps than they were tuned at, and what a guess leaves open."""
+def sizes() -> StepSizes:
+    """Step sizes that are no prior's."""
     rows = {k: {"zeta": 6.0 + k, "lam": 1.0 + k / 100} for k in (0, 50, 100)}
     line = lambda factor: [[factor * (c + r + 1) for r in range(RINGS)] for c in range(3)]
-    sizes = StepSizes({"sr4": rows}, {0.01: 0.001, 1.0: 0.02}, {0.01: line(1e-4), 1.0: line(1e-2)})
-    return {
-        "tuned": rounded([*sizes.of("sr4", 4, 10).values(), *sizes.of("sr16", 4, 10).values()]),
-        "left open, log": rounded(math.log(sizes.left_open(s2)) for s2 in (0.001, 0.1, 9.0)),
-        "left open by wave, log": of(sizes.left_open_by_wave(0.1, (3, 32, 32)).log()),
-    }
+    return StepSizes({"sr4": rows}, {0.01: 0.001, 1.0: 0.02}, {0.01: line(1e-4), 1.0: line(1e-2)})
+
+
+def step_sizes() -> Numbers:
+    """Step sizes for as many steps as they were tuned at, of a task that was tuned and of another."""
+    return {task: rounded(sizes().of(task, 40, 100).values()) for task in ("sr4", "sr16")}
+
+
+def fewer_steps() -> Numbers:
+    """Step sizes for fewer steps than they were tuned at."""
+    return {task: rounded(sizes().of(task, 4, 10).values()) for task in ("sr4", "sr16")}
+
+
+def left_open() -> Numbers:
+    """Logarithms of the variances that a guess leaves open."""
+    by_wave = sizes().left_open_by_wave(0.1, (3, 32, 32))
+    levels = (0.001, 0.1, 9.0)
+    return {"all": rounded(math.log(sizes().left_open(s2)) for s2 in levels), "by wave": of(by_wave.log())}
 
 
 @cache

@@ -93,10 +93,7 @@ def tuned(job: Job, named: Pictures, c: Condition) -> dict[str, dict[str, float]
 def judged(job: Job, some: Pictures, c: Condition, own: Mapping[str, Mapping[str, float]]) -> list[dict]:
     """The rows of one condition; lam is None where no step is DMPS."""
 
-    def sizes(k: int, steps: int) -> dict[str, float]:
-        zeta = own[str(0 if k == steps else k)]["zeta"]
-        return {"zeta": zeta * c.steps / steps, "lam": c.lam}
-
+    sizes = lambda k: {"zeta": own[str(0 if k == c.steps else k)]["zeta"], "lam": c.lam}
     restored = against_dps(
         lambda steps: c.faces(job, some, steps), sizes, c.steps, c.switches, list(c.switches)[-1:]
     )

@@ -17,7 +17,7 @@ from .faces import SIGMA, Faces
 
 SWITCHES = (5, 10, 25, 50)  # of 100 steps
 
-Sizes = Callable[[int, int], Mapping[str, float]]  # k and the number of steps -> zeta and lam
+Sizes = Callable[[int], Mapping[str, float]]  # k -> zeta and lam
 
 
 def runs(job: Job) -> Iterator[Run]:
@@ -30,7 +30,8 @@ def runs(job: Job) -> Iterator[Run]:
             made = partial(
                 Faces.of, job.pipe, torch.stack(list(some.values())), task, seed=job.args.seed, sigma=SIGMA
             )
-            return rows(some, against_dps(made, partial(job.pipe.step_sizes.of, task), t, switches, switches))
+            sizes = partial(job.pipe.step_sizes.of, task, steps=t)
+            return rows(some, against_dps(made, sizes, t, switches, switches))
 
         yield Run({"task": task}, named, of)
 
@@ -43,7 +44,7 @@ def against_dps(
     faces_at  number of steps -> the faces
     switches  {name: k}; those in ``equal`` have a DPS of equal cost beside them
     """
-    faces, own = faces_at(t), {k: sizes(k, t) for k in (0, *switches.values(), t)}
+    faces, own = faces_at(t), {k: sizes(k) for k in (0, *switches.values(), t)}
     zeta, lam = own[0]["zeta"], own[t]["lam"]
     path = faces.dps(zeta, (0, *switches.values()))
     told = lambda steps, k, zeta, lam: {"steps": steps, "switch": k, "zeta": zeta, "lam": lam}
@@ -55,6 +56,6 @@ def against_dps(
         done[f"own {name}"] = (faces.dmps(lam_k, x_k, k), told(t, k, zeta_k, lam_k))
         if name in equal:
             fewer = t - round(k / 2)  # a DPS step is two passes, a DMPS step is one
-            zeta_e = sizes(0, fewer)["zeta"]
+            zeta_e = zeta * t / fewer  # as fewer steps have to be longer
             done[f"equal {name}"] = (faces_at(fewer).dps(zeta_e)[0], told(fewer, 0, zeta_e, lam))
     return done

@@ -15,13 +15,25 @@ from . import (
     switches,
     tuning,
 )
-from .behaviour import collapses, drawing, every_method, metrics, poster, schedule, step_sizes, training
+from .behaviour import (
+    collapses,
+    drawing,
+    every_method,
+    fewer_steps,
+    left_open,
+    metrics,
+    poster,
+    schedule,
+    step_sizes,
+    training,
+)
 from .engine import Experiment
 from .variants import every_variant
 
 TASKS = ["sr4", "sr16", "inpaint-box"]
 BY_POSTER, TUNED = (poster, step_sizes, metrics), ("tuned",)
-BY_ALL, ALL_SIZES = (every_method, step_sizes, metrics, schedule), ("tuned", "errors", "spectrum")
+BY_ALL = (every_method, step_sizes, fewer_steps, left_open, metrics, schedule)
+ALL_SIZES = ("tuned", "errors", "spectrum")
 UNUSED = {"images": "folder of faces that no table uses"}
 UNSEEN = {"images": "folder of faces that the tuning did not see"}
 INTO = {"into?": "the prior's folder, whose step sizes file gets the numbers"}
