@@ -16,7 +16,7 @@ from frugal.runs import restore
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from experiments import conditions, published, rule, seeds  # noqa: E402
+from experiments import conditions, natural, published, rule, seeds  # noqa: E402
 
 SIZES = {"sr4": {0: {"zeta": 0.3, "lam": 1.0}}}
 
@@ -110,3 +110,20 @@ def test_draws_of_one_measurement_differ_in_the_samplers_noise_alone(pipe, named
     m = restore.measure(x0[None], "sr4", 0.01, 0)
     x = torch.cat([pipe(m, "dps", 4, generator=one).images for one in own])
     assert abs(found["spread"] - x.var(0).mean().sqrt()) < 1e-3 and found["spread"] > 0
+
+
+def test_photographs_are_restored_by_the_librarys_methods(pipe, named, monkeypatch):
+    monkeypatch.setattr(natural, "STEPS", 4)
+    monkeypatch.setattr(natural, "SWITCHES", (2,))
+    job = SimpleNamespace(pipe=pipe, args=SimpleNamespace(seed=0, tasks=["sr4"]), pictures=lambda: named)
+    runs = list(natural.runs(job))
+    assert [run.fields for run in runs] == [{"task": "sr4", "steps": 4}, {"task": "sr4", "steps": 20}]
+    found = natural.by_poster(job, named, "sr4") | natural.by_best(job, named, "sr4")
+    own = {"zeta": found["dps"][1]["zeta"], "lam": found["hybrid 2"][1]["lam"], "switch": 2}
+    for name, method, steps, told in (
+        ("dps", "dps", 4, {}),
+        ("dmps", "dmps", 4, {}),
+        ("hybrid 2", "hybrid", 4, own),
+        ("spectral", "spectral", 20, {}),
+    ):
+        assert (found[name][0] - restored(pipe, named, method, steps, **told)).abs().mean() < 1e-4, name

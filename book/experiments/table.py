@@ -5,6 +5,7 @@ from . import (
     conditions,
     fidelity,
     frontier,
+    natural,
     prior,
     published,
     rule,
@@ -16,6 +17,7 @@ from . import (
     tuning,
 )
 from .behaviour import (
+    best,
     collapses,
     drawing,
     every_method,
@@ -71,6 +73,14 @@ EXPERIMENTS = {
         grows=("limit", "tasks", "many", "conditions", "further"),
         sizes=ALL_SIZES,
         fast=True,
+    ),
+    "natural": Experiment(
+        natural,
+        "SIGMA SWITCHES",
+        (*BY_POSTER, best, left_open),
+        {"images": "folder of photographs that are no faces"},
+        {"tasks": ["inpaint-box", "sr4"], "seed": 0, "batch": 13},
+        sizes=ALL_SIZES,
     ),
     "prior": Experiment(
         prior,
