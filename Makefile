@@ -51,10 +51,10 @@ seconds: setup
 	$(BUILD) --seconds
 
 bench: setup
-	"$(PYTHON)" book/measure bench $(if $(DEVICE),--device $(DEVICE)) $(ARGUMENTS)
+	"$(PYTHON)" book/experiments bench $(if $(DEVICE),--device $(DEVICE)) $(ARGUMENTS)
 
 measure: setup
-	"$(PYTHON)" book/measure $(NAME) $(ARGUMENTS)
+	"$(PYTHON)" book/experiments $(NAME) $(ARGUMENTS)
 
 graphs: setup
 	"$(PYTHON)" book/play/graphs.py

@@ -6,41 +6,30 @@ gradient in the first part of them. Passes that are not back-propagated are in b
 setting of each method that did best over all tasks.
 """
 
-import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, product
-from pathlib import Path
+from functools import partial
+from itertools import product
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
-from tqdm import tqdm
 
-from frugal import RestorationPipeline, images
-from frugal.base import checks, provenance
-from frugal.runs import restore
-from frugal.samplers.closed_form import centred_step
-from frugal.base.devices import choose
-from frugal.guidance import centred_mean
+from frugal import RestorationPipeline
 from frugal.measurement import Measurement
+from frugal.runs import restore
 from frugal.samplers import METHODS
-from frugal.metrics import quality
-from frugal.operators import TASKS
-from frugal.samplers.others import pigdm_step
-from frugal.samplers.poster import Denoise, Noise, Pair, dps_step, in_two_phases, keep
+from frugal.samplers.poster import when
+from frugal.samplers.walk import Step, handover, last, walk
 from frugal.schedule import Schedule
 from frugal.settings import Settings
-from frugal.samplers.spectral import spectral_mean
 
-from . import record
-from .tuning import SIGMA
+from .engine import Job, Pictures, Run, means
+from .faces import SIGMA
 
 PASSES = 20
 FACTORS = (0.25, 0.5, 1.0, 2.0)
 TIE = 0.01  # of the mean of log LPIPS over the tasks: settings this near to the lowest are judged by pSNR
-DEPENDS = provenance.SAMPLING
-OF_A_PRIOR = True
 
 
 @dataclass(frozen=True)
@@ -108,46 +97,31 @@ SETTINGS = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add = parser.add_argument
-    add("--images", type=Path, required=True, help="folder of faces that no table uses")
-    add("--limit", type=int, default=10, help="(default %(default)s)")
-    add("--tasks", nargs="+", default=["sr4", "sr16", "inpaint-box"], help="(default %(default)s)")
-    add("--seed", type=int, default=0)
-    add("--prior", default=record.SHIPPED, help="(default %(default)s)")
+GRID = [f"{s.method}: {s.name}" for s in SETTINGS]
 
 
-def settings(name: str) -> dict[str, object]:
-    """What the numbers depend on beside the arguments."""
-    return {"sigma": SIGMA, "passes": PASSES, "grid": [f"{s.method}: {s.name}" for s in SETTINGS]}
+def runs(job: Job) -> Iterator[Run]:
+    """Every setting for every task; the numbers of its row are means over the faces."""
+
+    def of(some: Pictures, setting: Setting, task: str) -> list[dict]:
+        x0 = torch.stack(list(some.values()))
+        x, passes = restored(job.pipe, x0, task, setting, PASSES, SIGMA, job.args.seed)
+        scores = {"passes": sum(passes) / len(passes), **means(x, x0)}
+        return [{name: round(value, 5) for name, value in scores.items()}]
+
+    named = job.pictures()
+    for setting in SETTINGS:
+        for task in job.args.tasks:
+            fields = {"method": setting.method, "setting": setting.name, "task": task}
+            yield Run(fields, named, partial(of, setting=setting, task=task), whole=True)
 
 
-def measure(args: argparse.Namespace) -> dict:
-    """{"meta", "chosen": {method: name}, "rows": [{"method", "setting", "task", "passes", "psnr", "lpips"}]}.
-
-    The numbers of a row are means over the faces.
-    """
-    for task in args.tasks:
-        checks.one_of("tasks", task, TASKS)
-    pipe = RestorationPipeline.from_pretrained(args.prior).to(choose(args.device)).speed_up()
-    paths = images.find(args.images)[: args.limit]
-    x0 = torch.stack([images.load(path, pipe.size) for path in paths])
-    digests = [images.digest(x) for x in x0]
-    meta = record.stamp(args, pipe, DEPENDS, **settings(args.name), pictures=digests)
-    rows = record.kept(args.out, meta).get("rows", [])
-    done = {(row["method"], row["setting"], row["task"]) for row in rows}
-    for setting, task in tqdm(list(product(SETTINGS, args.tasks)), desc="settings"):
-        if (setting.method, setting.name, task) not in done:
-            x, passes = restored(pipe, x0, task, setting, PASSES, SIGMA, args.seed)
-            scores = quality(x, x0) | {"passes": passes}
-            means = {name: round(sum(scores[name]) / len(x0), 5) for name in ("passes", "psnr", "lpips")}
-            rows.append({"method": setting.method, "setting": setting.name, "task": task, **means})
-            record.write(record.part(args.out), {"meta": meta, "rows": rows})
-    return {"meta": meta, "chosen": chosen(rows), "rows": rows}
+def then(job: Job) -> dict[str, object]:
+    """{"chosen"}."""
+    return {"chosen": chosen(job.content["rows"])}
 
 
-def chosen(rows: Sequence[dict]) -> dict[str, str]:
+def chosen(rows: Sequence[Mapping]) -> dict[str, str]:
     """{method: setting} with the lowest mean over the tasks of log LPIPS, within ``TIE`` of it the highest pSNR.
 
     Settings with another spacing or a gradient first are not among them: they are no arguments of a method.
@@ -183,62 +157,24 @@ def restored(
     Another ``draw`` has other noise for the sampler, from the same measurement. With it the passes that each
     picture took, all steps and those that were back-propagated.
     """
-    m, kind = pipe.fitting(restore.measure(x0, task, sigma, seed)), METHODS[setting.method]
-    schedule = spaced(pipe, setting.steps(passes), setting.spacing)
-    done = pipe.complete(Settings(schedule.t), setting.method, task)
-    own = pipe.arguments(setting.method, done, schedule, m.A.image_shape) | setting.changes
-    own |= {name: own[name] * factor for name, factor in setting.factors.items()}
+    m, t = pipe.fitting(restore.measure(x0, task, sigma, seed)), setting.steps(passes)
+    schedule = Schedule.from_scheduler(pipe.scheduler, t, setting.spacing * METHODS[setting.method].spacing)
     generators = restore.generators(seed + draw, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
-    denoise = pipe.denoiser(schedule)
-    if setting.first:
-        x, backprops = first(pipe, denoise, schedule, m, noise, setting, own)
-    else:
-        x, backprops = kind.sample(denoise, schedule, m, noise, **own)
-    return x.cpu(), [schedule.t + b for b in backprops.tolist()]
+    end = last(walk(step_of(pipe, setting, schedule, m), schedule, m, noise))
+    return end.x.cpu(), end.passes.tolist()
 
 
-def first(
-    pipe: RestorationPipeline,
-    denoise: Denoise,
-    schedule: Schedule,
-    m: Measurement,
-    noise: Noise,
-    setting: Setting,
-    own: dict,
-) -> Pair:
-    """The method of ``setting.first`` and then a closed form, each with eta = 1."""
+def step_of(pipe: RestorationPipeline, setting: Setting, schedule: Schedule, m: Measurement) -> Step:
+    """The step of a setting; after that of its ``first``, which has eta = 1, a closed form."""
+    method, shape, asked = setting.method, m.A.image_shape, Settings(schedule.t)
+    done = pipe.complete(asked, method, m.A.name)
+    factors = {name: getattr(done, name) * factor for name, factor in setting.factors.items()}
+    late = pipe.step(method, done, schedule, shape, **setting.changes, **factors)
+    if not setting.first:
+        return late
     name, share = setting.first
-    zeta = pipe.step_sizes.of(m.A.name, 0, schedule.t)["zeta"]
-    early = {
-        "dps": lambda k, x, z, m: dps_step(denoise, schedule, k, x, z, m, zeta),
-        "pigdm": lambda k, x, z, m: pigdm_step(denoise, schedule, k, x, z, m, 1.0),
-    }[name]
-    mean_of = {
-        "centred": lambda k, x0_hat, m: centred_mean(x0_hat, m, own["spread"][k]),
-        "spectral": lambda k, x0_hat, m: spectral_mean(x0_hat, m, own["spectrum"][k].to(x0_hat.device)),
-    }[setting.method]
-
-    def late(k: int, x: torch.Tensor, z: torch.Tensor, m: Measurement) -> Pair:
-        return centred_step(denoise, schedule, k, x, z, lambda k, x0_hat: mean_of(k, x0_hat, m), 1.0)
-
+    told = {} if "zeta" in METHODS[name].parameters else {"eta": 1.0}
+    early = pipe.step(name, pipe.complete(asked, name, m.A.name), schedule, shape, **told)
     switch = share if isinstance(share, str) else schedule.t - round(schedule.t * share)
-    return in_two_phases(early, late, schedule, m, noise, switch, keep)
-
-
-def spaced(pipe: RestorationPipeline, steps: int, power: float) -> Schedule:
-    """``Schedule.from_scheduler`` with the steps at T (i / t)^power; 1 is the library's own."""
-    if power == 1 or steps == 1:
-        return Schedule.from_scheduler(pipe.scheduler, steps)
-    T = len(pipe.scheduler.alphas_cumprod)
-    every = Schedule.from_scheduler(pipe.scheduler, T)
-    kept = [1 + round((T - 1) * (i / (steps - 1)) ** power) for i in range(steps)]
-    alpha_bar = [1.0, *(every.alpha_bar[k] for k in kept)]
-    alpha = [1.0, *(b / a for a, b in pairwise(alpha_bar))]
-    return Schedule(
-        timestep=(None, *(every.timestep[k] for k in kept)),
-        alpha_bar=tuple(alpha_bar),
-        alpha=tuple(alpha),
-        beta=tuple(1 - a for a in alpha),
-        s=tuple(((1 - a) / a) ** 0.5 for a in alpha_bar),
-    )
+    return handover(early, late, when(switch))

@@ -3,7 +3,6 @@
 Seconds are medians, each taken in turn with the bare passes through the network that it is compared with.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,12 +13,11 @@ from pathlib import Path
 import torch
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
-from frugal.base import provenance
-from frugal.runs.cost import Prices, median_seconds, prices
 from frugal.base.devices import choose
+from frugal.runs.cost import Prices, median_seconds, prices
 from frugal.samplers import METHODS
 
-from . import record
+from .engine import Job
 
 TASK, SIGMA, ZETA, LAM, REPEATS = "sr4", 0.01, 6.0, 1.0, 5
 SCALE = {"batch": (1, 2, 4, 8, 16), "pixels": (32, 64, 96, 128), "steps": (2, 4, 8, 16)}
@@ -28,36 +26,21 @@ HISTORY = (
     "Times belong to the machine and the day that its stamp names; other code, or another machine, makes "
     "other times, and none of them wrong."
 )
-DEPENDS = provenance.SAMPLING
-OF_A_PRIOR = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add = parser.add_argument
-    add("--batches", nargs="+", type=int, default=[1, 4, 10], help="pictures in a call (default %(default)s)")
-    add("--steps", type=int, default=4, help="of a restoration that is timed (default %(default)s)")
-    add("--seed", type=int, default=0)
-    add("--prior", default=record.SHIPPED, help="a shipped name or a folder (default %(default)s)")
-
-
-def settings(name: str) -> dict[str, object]:
-    """What the numbers depend on beside the arguments."""
-    return {"task": TASK, "sigma": SIGMA, "repeats": REPEATS}
-
-
-def measure(args: argparse.Namespace) -> dict:
-    """{"meta", "prices": of ``cost.Prices``, "rows": see the functions below, each with its "kind"}."""
-    pipe = loaded(args.prior, args.device)
-    meta = record.stamp(args, pipe, DEPENDS, **settings(args.name))
+def then(job: Job) -> dict[str, object]:
+    """{"prices": of ``cost.Prices``, "rows": see the functions below, each with its "kind"}."""
+    args, pipe = job.args, job.pipe
     paid = prices(pipe, max(args.batches))
     rows = [*predicted(pipe, paid), *scale(pipe, args.steps)]
     rows += [row for batch in args.batches for row in methods(pipe, batch, args.steps)]
-    rows += [memory(args, method, batch) for method in ("dps", "centred") for batch in args.batches]
+    rows += [
+        memory(args.prior, args.device, method, b) for method in ("dps", "centred") for b in args.batches
+    ]
     fast = loaded(args.prior, args.device).speed_up()
     rows += [row for batch in args.batches for row in methods(fast, batch, args.steps)]
     rows += nearness(pipe, fast, args.seed)
-    return {"meta": meta, "prices": asdict(paid), "rows": rows}
+    return {"prices": asdict(paid), "rows": rows}
 
 
 def loaded(prior: str, device: str) -> RestorationPipeline:
@@ -108,13 +91,7 @@ def methods(pipe: RestorationPipeline, batch: int, steps: int) -> Iterator[dict]
         once, twice, whole = (s / batch for s in median_seconds(*bare, run, repeats=REPEATS))
         backprops = how.backprops(steps, steps // 2)
         floor = (steps - backprops) * once + backprops * twice
-        yield {
-            "kind": "method",
-            "method": method,
-            "seconds": whole / steps,
-            "ratio": whole / floor,
-            **shared,
-        }
+        yield {"kind": "method", "method": method, "seconds": whole / steps, "ratio": whole / floor, **shared}
 
 
 def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:
@@ -129,11 +106,18 @@ def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:
                 yield {"kind": "scale", "axis": axis, "value": value, "method": method, "seconds": seconds}
 
 
+class AnySize(RestorationPipeline):
+    """A pipeline that does not refuse pictures of another size than the prior was trained for."""
+
+    def fitting(self, measurement: Measurement) -> Measurement:
+        """The measurement as it is."""
+        return measurement
+
+
 def restoration_of(pipe: RestorationPipeline, method: str, batch: int, size: int, steps: int) -> torch.Tensor:
     """``samplers`` run as the pipeline does, on pictures of another size than the prior was trained for."""
-    other = RestorationPipeline(pipe.unet, pipe.scheduler)
+    other = AnySize(pipe.unet, pipe.scheduler)
     other.set_progress_bar_config(disable=True)
-    other.fitting = lambda m: m  # which refuses another size
     return restoration(other, method, measurement(pipe, batch, size), steps)
 
 
@@ -156,18 +140,11 @@ def nearness(pipe: RestorationPipeline, fast: RestorationPipeline, seed: int) ->
         yield {"kind": "precision", "method": method, "psnr": min(99.0, metrics.psnr(a, b).min().item())}
 
 
-def memory(args: argparse.Namespace, method: str, batch: int) -> dict:
+def memory(prior: str, device: str, method: str, batch: int) -> dict:
     """Kind "memory": bytes at the peak of one restoration above those of the loaded prior, in a process of its own."""
-    code = (
-        f"from measure.bench import peak; print(peak({args.prior!r}, {args.device!r}, {method!r}, {batch}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    code = f"from experiments.bench import peak; print(peak({prior!r}, {device!r}, {method!r}, {batch}))"
+    told = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True, "check": True}
+    done = subprocess.run([sys.executable, "-c", code], **told)
     return {"kind": "memory", "method": method, "batch": batch, "bytes": int(done.stdout.split()[-1])}
 
 

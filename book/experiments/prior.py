@@ -1,71 +1,34 @@
-"""Measure priors on held-out pictures: error by noise level, nearness of samples to training.
+"""What a prior has learned: its error by noise level on held-out pictures, and how near its samples are to training.
 
 Keeps numbers only.
 """
 
-import argparse
-from pathlib import Path
-
 import torch
-from tqdm import tqdm
 
 from frugal import RestorationPipeline
-from frugal.base.devices import choose
 from frugal.training import draw
 from frugal.training.data import read_pictures
-from frugal.training.objective import NOISES, validation_loss
+from frugal.training.objective import validation_loss
 
-from . import record
+from .engine import Job
 
 SAMPLES = 256
-DEPENDS = ("schedule", "training/objective", "training/samples")
-OF_A_PRIOR = True
+SEED = 0  # of the noises, and of the first sheet of samples
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add = parser.add_argument
-    add(
-        "--images",
-        nargs="+",
-        type=Path,
-        required=True,
-        help="folders or .npy files that the prior learned from",
-    )
-    add("--val", nargs="+", type=Path, required=True, help="pictures of others")
-    add("--crop", type=int, help="side of the centred square to cut out, 140 for aligned CelebA")
-    shipped = [Path(record.SHIPPED)]
-    add("--priors", nargs="+", type=Path, default=shipped, help="shipped names or folders (default faces64)")
-
-
-def settings(name: str) -> dict[str, object]:
-    """What the numbers depend on beside the arguments."""
-    return {"noises": NOISES, "samples": SAMPLES}
-
-
-def measure(args: argparse.Namespace) -> dict:
-    """{"meta", "pictures": distances and errors without a prior, "priors": {NAME: {...}}}."""
-    device, priors = choose(args.device), {}
+def then(job: Job) -> dict[str, object]:
+    """{"pictures": distances and errors without a prior, "priors": {NAME: {...}}}."""
+    args = job.args
     held_out, training = (read_pictures(paths, 64, args.crop) for paths in (args.val, args.images))
-    for path in args.priors:
-        pipe = record.prior_alone(str(path)).to(device)
-        priors[path.name] = of_prior(pipe, held_out.to(device), training)
-    meta = record.stamp(
-        args,
-        None,
-        DEPENDS,
-        **settings(args.name),
-        seed=0,  # of the noises, and of the first sheet of samples
-        prior=args.priors[-1].name,
-        prior_digest=list(priors.values())[-1]["digest"],
-        training_pictures=len(training),
-        held_out_pictures=len(held_out),
-    )
+    job.content["meta"] |= {"training_pictures": len(training), "held_out_pictures": len(held_out)}
     pictures = {
         "held out to nearest training picture": summary(nearest(unit(held_out), training)),
         "x0 error of the mean picture": (unit(held_out) - unit(training).mean(0)).square().mean().item(),
     }
-    return {"meta": meta, "pictures": pictures, "priors": priors}
+    return {
+        "pictures": pictures,
+        "priors": {job.content["meta"]["prior"]: of_prior(job.pipe, held_out.to(job.pipe.device), training)},
+    }
 
 
 def of_prior(pipe: RestorationPipeline, held_out: torch.Tensor, training: torch.Tensor) -> dict[str, object]:
@@ -95,8 +58,7 @@ def nearest(pictures: torch.Tensor, training: torch.Tensor) -> torch.Tensor:
 
 def samples(pipe: RestorationPipeline) -> torch.Tensor:
     """``SAMPLES`` pictures drawn by the model, (SAMPLES, 3, S, S) in [-1, 1] on the CPU, from fixed noises."""
-    seeds = tqdm(range(SAMPLES // 16), desc="samples")
-    sheets = [draw(pipe.unet, pipe.scheduler, 16, seed=seed).cpu() for seed in seeds]
+    sheets = [draw(pipe.unet, pipe.scheduler, 16, seed=seed).cpu() for seed in range(SAMPLES // 16)]
     return torch.cat(sheets).clamp(-1, 1)
 
 

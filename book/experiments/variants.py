@@ -12,13 +12,15 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch.nn import functional as F
 
 from frugal import RestorationPipeline, guidance, operators
+from frugal.measurement import Measurement
+from frugal.prior.step_sizes import StepSizes
 from frugal.runs import restore
 from frugal.samplers import poster
-from frugal.measurement import Measurement
+from frugal.samplers.walk import Denoise, Noise, Step, Stepped, last, walk
 from frugal.schedule import Schedule
-from frugal.prior.step_sizes import StepSizes
 
-SIGMA = 0.01
+from . import behaviour
+from .faces import SIGMA
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Problem:
     zeta: float
     lam: float
     schedule: Schedule
-    guess: poster.Denoise
+    guess: Denoise
     clip: Callable[[torch.Tensor], torch.Tensor]
 
     def denoise(self, x_k: torch.Tensor, k: int) -> torch.Tensor:
@@ -46,42 +48,47 @@ class Problem:
         return self.m.y - self.m.A(self.x0)
 
 
-Step = Callable[[Problem, int, torch.Tensor, torch.Tensor], torch.Tensor]  # (p, k, x_k, z) -> x_{k-1}
 Change = Callable[[Problem], Problem]
+Maker = Callable[[Problem], Step]
+Correction = Callable[[Problem, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def dps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def dps(p: Problem) -> Step:
     """The library's DPS step, Eq. 3g."""
-    return poster.dps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.zeta)[0]
+    return poster.dps(p.denoise, p.schedule, p.zeta)
 
 
-def dmps(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def dmps(p: Problem) -> Step:
     """The library's DMPS step, Eq. 4h."""
-    return poster.dmps_step(p.denoise, p.schedule, k, x_k, z, p.m, p.lam)[0]
+    return poster.dmps(p.denoise, p.schedule, p.lam)
 
 
-def guided(correction: Step) -> Step:
-    """A DPS step with another correction: (p, k, x_k, x0_hat before clipping) -> what is added to x'."""
+def guided(correction: Correction) -> Maker:
+    """DPS with another correction: (p, x_k, x0_hat before clipping) -> what is added to x'."""
 
-    def step(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        with torch.enable_grad():
-            x_k = x_k.detach().requires_grad_()
-            x0_hat = p.guess(x_k, k)
-            added = correction(p, k, x_k, x0_hat)
-        return p.schedule.ancestral(k, x_k.detach(), p.clip(x0_hat.detach()), z) + added
+    def maker(p: Problem) -> Step:
+        def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
+            with torch.enable_grad():
+                x_k = x_k.detach().requires_grad_()
+                x0_hat = p.guess(x_k, k)
+                added = correction(p, x_k, x0_hat)
+            x0_hat = p.clip(x0_hat.detach())
+            return Stepped(p.schedule.ancestral(k, x_k.detach(), x0_hat, noise()) + added, x0_hat, 2)
 
-    return step
+        return step
+
+    return maker
 
 
 @guided
-def pooled_norm(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+def pooled_norm(p: Problem, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
     """One norm for the whole batch."""
     norm = torch.linalg.vector_norm(p.m.y - p.m.A(p.clip(x0_hat)))
     return -p.zeta * torch.autograd.grad(norm, x_k)[0]
 
 
 @guided
-def constant_weight(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+def constant_weight(p: Problem, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
     """The squared norm with one constant, which gives zeta's length to a residual of the noise's size."""
     gradient, norm = guidance.residual_gradient(x_k, p.clip(x0_hat), p.m)
     expected = p.m.sigma * p.m.y[0].numel() ** 0.5
@@ -89,24 +96,33 @@ def constant_weight(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor)
 
 
 @guided
-def around_clip(p: Problem, k: int, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+def around_clip(p: Problem, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
     """The gradient of the guess before it is clipped."""
     return -p.zeta * guidance.residual_gradient(x_k, x0_hat, p.m)[0]
 
 
-@torch.no_grad()
-def residual_at_x_prime(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def residual_at_x_prime(p: Problem) -> Step:
     """Eq. 6 at the stepped picture x', with the noise level of x_k."""
-    x_prime = p.schedule.ancestral(k, x_k, p.denoise(x_k, k), z)
-    score = guidance.dmps_score(x_prime, p.m, p.schedule.alpha_bar[k])
-    return x_prime + p.lam * p.schedule.beta[k] / p.schedule.alpha[k] ** 0.5 * score
+    S = p.schedule
+
+    def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
+        x0_hat = p.denoise(x_k, k)
+        x_prime = S.ancestral(k, x_k, x0_hat, noise())
+        score = guidance.dmps_score(x_prime, m, S.alpha_bar[k])
+        return Stepped(x_prime + p.lam * S.beta[k] / S.alpha[k] ** 0.5 * score, x0_hat)
+
+    return step
 
 
-def wider_noise(p: Problem, k: int, x_k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def wider_noise(p: Problem) -> Step:
     """Reverse noise of variance beta_k, the widest that a learned variance may take."""
-    alpha_bar = p.schedule.alpha_bar
-    widen = ((1 - alpha_bar[k]) / (1 - alpha_bar[k - 1])) ** 0.5 if k > 1 else 1
-    return dps(p, k, x_k, widen * z)
+    alpha_bar, as_it_is = p.schedule.alpha_bar, dps(p)
+
+    def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
+        widen = ((1 - alpha_bar[k]) / (1 - alpha_bar[k - 1])) ** 0.5 if k > 1 else 1
+        return as_it_is(k, x_k, lambda: widen * noise(), m)
+
+    return step
 
 
 def unclipped(p: Problem) -> Problem:
@@ -159,13 +175,13 @@ def as_it_is(p: Problem) -> Problem:
 @dataclass(frozen=True)
 class Variant:
     """A run: its name (the reference's own where the library is measured), the method it is a variant of,
-    its task, what it changes in the problem, and its step."""
+    its task, what it changes in the problem, and what makes its step."""
 
     name: str
     reference: str
     task: str
     change: Change
-    step: Step
+    maker: Maker
 
 
 VARIANTS = (
@@ -194,7 +210,9 @@ def step_sizes(sizes: StepSizes, task: str, steps: int) -> dict[str, float]:
     return {"zeta": sizes.of(task, 0, steps)["zeta"], "lam": sizes.of(task, steps, steps)["lam"]}
 
 
-def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int) -> Problem:
+def problem(
+    pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int, sigma: float
+) -> Problem:
     """The task's measurements of faces x0 (B, C, H, W), as ``restore.restore`` makes them."""
     config = pipe.scheduler.config
     bound = config.clip_sample_range if config.clip_sample else math.inf
@@ -202,7 +220,7 @@ def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, 
     schedule = Schedule.from_scheduler(pipe.scheduler, steps)
     return Problem(
         x0=x0.to(pipe.device),
-        m=pipe.fitting(restore.measure(x0, task, SIGMA, seed)),
+        m=pipe.fitting(restore.measure(x0, task, sigma, seed)),
         **step_sizes(pipe.step_sizes, task, steps),
         schedule=schedule,
         guess=bare.denoiser(schedule),
@@ -210,11 +228,15 @@ def problem(pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, 
     )
 
 
-def run(p: Problem, step: Step, seed: int) -> torch.Tensor:
-    """A step from k = t to 1 with ``restore.restore``'s noise; restorations (B, C, H, W) on the CPU."""
-    own = restore.generators(seed, p.x0, "sampler")
+def run(v: Variant, p: Problem, seed: int) -> torch.Tensor:
+    """A variant with ``restore.restore``'s noise; restorations (B, C, H, W) on the CPU."""
+    p, own = v.change(p), restore.generators(seed, p.x0, "sampler")
     noise = lambda: randn_tensor(p.x0.shape, own, p.x0.device)
-    x = noise()
-    for k in p.schedule.steps:
-        x = step(p, k, x, noise())
-    return x.cpu()
+    return last(walk(v.maker(p), p.schedule, p.m, noise)).x.cpu()
+
+
+def every_variant() -> behaviour.Numbers:
+    """What each variant does, see ``behaviour``."""
+    pipe, x0 = behaviour.problem()
+    found = {(v.name, v.task): run(v, problem(pipe, v.task, x0, 3, 0, SIGMA), 0) for v in VARIANTS}
+    return {f"{task} {name}": behaviour.of(x) for (name, task), x in found.items()}
