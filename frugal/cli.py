@@ -84,6 +84,7 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
         metavar="LEFT TOP SIDE",
         help="find the face, or say where it is in pixels; restore it, and put it back into the photo",
     )
+    add("--rest", action="store_true", help="with --align: fill what is hidden outside the face, smoothly")
     add("--samples", type=int, default=1, help="how many restorations are drawn (default %(default)s)")
     add("--out", type=Path, required=True, help="the restored picture, a PNG; of a folder, a folder")
 
@@ -158,6 +159,7 @@ def run_restore(args: argparse.Namespace) -> int:
         crop=args.crop,
         align=None if args.align is None else tuple(args.align),
         samples=args.samples,
+        rest=args.rest,
     )
     unusable = restore_all(pipe, args.photo, args.out, job)
     if unusable:

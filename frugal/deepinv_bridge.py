@@ -43,9 +43,9 @@ class Physics(deepinv.physics.LinearPhysics):
 def operator(
     physics: deepinv.physics.LinearPhysics, image_shape: tuple[int, ...], name: str = "own"
 ) -> LinearOperator:
-    """deepinv's linear physics as an operator of ours, by ``implicit.operator``; raises Refusal as that does."""
+    """deepinv's linear physics as an operator of ours, by ``two_functions.operator``; raises Refusal as that does."""
     with torch.no_grad():
-        shape = physics.A(torch.zeros(1, *image_shape)).shape[1:]
+        shape = two_functions.called("physics", physics.A, torch.zeros(1, *image_shape)).shape[1:]
     return two_functions.operator(physics.A, physics.A_adjoint, image_shape, tuple(shape), name)
 
 

@@ -14,6 +14,7 @@ from .operators.two_functions import ImplicitOperator, conjugate_gradients
 from .waves import Waves
 
 PLAIN = 8  # conjugate gradients that nothing steers; with many more, what rounding does is no longer small
+SMALL = 0.1  # of r: what rounding may put into a direction
 
 
 def residual_gradient(
@@ -40,6 +41,18 @@ def dps_score(x_k: torch.Tensor, x0_hat: torch.Tensor, m: Measurement) -> torch.
     return -(norm / m.sigma**2).reshape(-1, 1, 1, 1) * gradient
 
 
+def seen(s_i: torch.Tensor, sigma: float, r2: float, size: float = 1.0) -> torch.Tensor:
+    """Which singular directions the filter r2 s_i / (sigma^2 + r2 s_i^2) may be used in, (r,) of bool.
+
+    Rounding leaves an error eps s_1 size in every number of U^T (y - A x), s_1 the largest singular value and
+    ``size`` that of x, and the filter enlarges it. Where it would pass ``SMALL`` of r, the standard deviation
+    that is open, A sees nothing: there with sigma = 0 pictures would be made of rounding, and with s_i = 0 of
+    0 / 0. For sigma well above eps all directions with s_i > 0 are seen.
+    """
+    rounding = torch.finfo(s_i.dtype).eps * s_i.max() * size
+    return (s_i > 0) & (rounding * r2**0.5 * s_i <= SMALL * (sigma**2 + r2 * s_i**2))
+
+
 def dmps_score_dense(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Tensor:
     """Eq. 5 (page 04; DMPS, Meng & Kabashima 2022) with A as a dense matrix and a linear solve:
 
@@ -60,15 +73,16 @@ def dmps_score(x_k: torch.Tensor, m: Measurement, alpha_bar: float) -> torch.Ten
     grad log p(y | x_k) ~ 1/sqrt(alpha_bar) V diag(s_i / (sigma^2 + s^2 s_i^2))
                           (U^T y - diag(s_i) V^T x_k / sqrt(alpha_bar)).
 
-    With sigma = 0, directions that A does not see (s_i = 0) get nothing. Without singular values Eq. 5 itself, by
-    conjugate gradients. Returns (B, C, H, W).
+    Directions that A does not see (``seen``) get nothing. Without singular values Eq. 5 itself, by conjugate
+    gradients. Returns (B, C, H, W).
     """
     s2 = (1 - alpha_bar) / alpha_bar
     if isinstance(m.A, ImplicitOperator):
         return m.A.pull(m.y - m.A(x_k) / alpha_bar**0.5, m.sigma, s2) / alpha_bar**0.5
     A, s_i = m.A, m.A.s(x_k)
     residual = A.Ut(m.y) - s_i * A.Vt(x_k) / alpha_bar**0.5
-    gain = torch.where(s_i > 0, s_i / (m.sigma**2 + s2 * s_i**2), 0)
+    those = seen(s_i, m.sigma, s2, alpha_bar**-0.5)
+    gain = torch.where(those, s_i / (m.sigma**2 + s2 * s_i**2), 0)
     return A.V(gain * residual) / alpha_bar**0.5
 
 
@@ -77,12 +91,13 @@ def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tenso
 
     x0_hat + V diag(r2 s_i / (sigma^2 + r2 s_i^2)) (U^T y - diag(s_i) V^T x0_hat).
 
-    Eq. 6 with the guess in the place of x_k / sqrt(alpha_bar), so that the prior counts once. Returns (B, C, H, W).
+    Eq. 6 with the guess in the place of x_k / sqrt(alpha_bar), so that the prior counts once. Directions that A
+    does not see (``seen``) keep the guess. Returns (B, C, H, W).
     """
     if isinstance(m.A, ImplicitOperator):
         return x0_hat + r2 * m.A.pull(m.y - m.A(x0_hat), m.sigma, r2)
     A, s_i = m.A, m.A.s(x0_hat)
-    gain = torch.where(s_i > 0, r2 * s_i / (m.sigma**2 + r2 * s_i**2), 0)
+    gain = torch.where(seen(s_i, m.sigma, r2), r2 * s_i / (m.sigma**2 + r2 * s_i**2), 0)
     return x0_hat + A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat)))
 
 

@@ -1,6 +1,7 @@
 """Pictures in and out: files on one side, tensors (B, C, H, W) in [-1, 1] on the other."""
 
 import hashlib
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,10 @@ Crop = (
     int | tuple[int, int, int] | None
 )  # the side of the centred square, or (left, top, side); None: as large as fits
 SEEN = 128  # of 255: from this grey on a mask shows a pixel, and below it hides it
-UNREADABLE = (OSError, SyntaxError, ValueError, AssertionError, MemoryError, Image.DecompressionBombError)
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, AssertionError, MemoryError, struct.error),
+    Image.DecompressionBombError,
+)
 
 
 def find(folder: Path) -> list[Path]:
@@ -58,6 +62,17 @@ def opened(path: Path) -> Image.Image:
             f"image: {path} has numbers of 32 bits ({mode}), whose range is not known; convert it to 8 or 16 bits"
         )
     return picture
+
+
+def size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture file by its header alone; Refusal as ``opened``."""
+    try:
+        with Image.open(path) as header:
+            return header.size
+    except FileNotFoundError:
+        raise Refusal(f"image: {path} does not exist; give the path of a picture") from None
+    except UNREADABLE:
+        raise Refusal(f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file") from None
 
 
 def read(path: Path) -> Image.Image:
@@ -133,11 +148,15 @@ def save(x: torch.Tensor, path: Path, about: str = "") -> None:
         raise Refusal(f"x: shape {tuple(x.shape)} is not accepted; give one picture (3, H, W) or (1, H, W)")
     if not x.isfinite().all():
         raise Refusal("x: holds entries that are not finite numbers; all must be")
-    path, pixels = Path(path), to_uint8(x)
-    with whole(checks.folder_of("out", path)) as partial:
+    pixels = to_uint8(x)
+    write(Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels), path, about)
+
+
+def write(picture: Image.Image, path: Path, about: str = "") -> None:
+    """Write a PIL picture as a PNG, as ``save`` does."""
+    with whole(checks.folder_of("out", Path(path))) as partial:
         text = PngInfo()
         text.add_text("frugal", about)
-        picture = Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels)
         picture.save(partial, format="PNG", pnginfo=text if about else None)
 
 

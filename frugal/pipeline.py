@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +14,11 @@ from . import prior
 from .base import checks
 from .base.checks import Refusal
 from .measurement import Generators, Measurement
+from .operators.two_functions import ImplicitOperator
 from .prior.step_sizes import StepSizes
 from .samplers import BEST, METHODS
 from .samplers.walk import Denoise, State, Step, walk
+from .samplers.without_svd import without_svd
 from .schedule import Schedule, predicted_x0
 from .settings import Complete, Settings
 
@@ -68,8 +69,6 @@ class RestorationPipeline(DiffusionPipeline):
         Raises Refusal when there is no such prior, its files are damaged, or the hub is out of reach.
         """
         source = prior.locate(name)
-        if isinstance(source, Path):
-            prior.readable(source)
         with prior.explained(name):
             pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         prior.complete(pipe.unet)
@@ -150,7 +149,7 @@ class RestorationPipeline(DiffusionPipeline):
         generator: Generators = None,
     ) -> Iterator[State]:
         """The restoration step by step, see ``samplers.walk``; arguments and errors are those of a call."""
-        m = self.fitting(measurement)
+        m = self.fitting(measurement, method)
         checks.generators(generator, len(m))
         done = self.complete(settings, method, m.A.name)
         schedule, shape = self.schedule(method, done.steps), (len(m), *m.A.image_shape)
@@ -204,11 +203,11 @@ class RestorationPipeline(DiffusionPipeline):
             state.x, t, backprops, [t - b for b in backprops], samples, samples.mean(1), spread
         )
 
-    def fitting(self, measurement: object) -> Measurement:
+    def fitting(self, measurement: object, method: str | None = None) -> Measurement:
         """The measurement on the network's device and in its precision.
 
-        Raises Refusal for what is none, for entries that are not finite, and for pictures of another size
-        than the network's.
+        Raises Refusal for what is none, for entries that are not finite, for pictures of another size
+        than the network's, and for an operator that the method cannot use.
         """
         if not isinstance(measurement, Measurement):
             raise Refusal(
@@ -222,6 +221,11 @@ class RestorationPipeline(DiffusionPipeline):
             raise Refusal(
                 f"measurement: is of pictures {tuple(measurement.A.image_shape)}, and the prior makes "
                 f"{self.image_shape}; give pictures (C, H, W) of the prior's size"
+            )
+        if isinstance(measurement.A, ImplicitOperator) and method in METHODS.keys() - without_svd():
+            raise Refusal(
+                f"method: {method} needs the singular vectors of A, which an operator of two functions lacks; "
+                f"accepted are {', '.join(without_svd())}"
             )
         dtype = getattr(self.unet, "dtype", measurement.y.dtype)
         return measurement.to(torch.empty(0, device=self.device, dtype=dtype))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from examples import folder_of_faces
 
 from frugal import cli, images
 from frugal.metrics import METRICS
+from frugal.prior import SHIPPED
 from frugal.runs import evaluate
 
 STEPS = ["--steps", "2", "--switch", "1"]
@@ -36,7 +38,7 @@ def test_results_file(folder, tmp_path, capsys):
     ]
     made_by = {"task", "method", "sigma", "steps", "switch", "zeta", "lam", "seed"}
     found = {*METRICS, "seconds", "nfe", "backprops"}
-    assert set(results["rows"][0]) == {"image", "picture"} | made_by | found
+    assert set(results["rows"][0]) == {"image", "picture", "made_from"} | made_by | found
     assert made_by - {"method"} | {"device", "torch", "commit", "prior_digest", "code"} <= set(
         results["meta"]
     )
@@ -95,6 +97,23 @@ def test_a_row_belongs_to_a_pictures_content(folder, tmp_path):
     assert after == numbers(fresh)
 
 
+def test_rows_made_by_other_step_sizes_are_not_kept(folder, tmp_path, capsys):
+    """The prior is tuned anew between two runs: DPS's rows are those of a fresh file, and DMPS's stay."""
+    prior = shutil.copytree(SHIPPED / "faces64", tmp_path / "prior")
+    few = ("--prior", str(prior), "--limit", "1", "--methods", "dps", "centred")
+    run(folder, tmp_path / "r.json", *few)
+    file = prior / "step_sizes.json"
+    content = json.loads(file.read_text())
+    for row in content["tuned"]["sr4"].values():
+        row["zeta"] *= 3
+    file.write_text(json.dumps(content))
+    capsys.readouterr()
+    run(folder, tmp_path / "r.json", *few)
+    assert "1 rows that were made from something else are dropped" in capsys.readouterr().out
+    run(folder, tmp_path / "fresh.json", *few)
+    assert numbers(tmp_path / "r.json") == numbers(tmp_path / "fresh.json")
+
+
 def test_the_file_and_the_table_hold_what_was_asked_for(folder, tmp_path, capsys):
     out = tmp_path / "r.json"
     run(folder, out, "--methods", "dps")
@@ -121,7 +140,7 @@ def test_a_bug_shows_its_trace_and_a_full_disk_is_a_sentence(folder, tmp_path, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("frugal.files.os.replace", full)
+    monkeypatch.setattr("frugal.base.files.os.replace", full)
     assert run(folder, tmp_path / "r.json") == 2
     assert "No space left on device); free space" in capsys.readouterr().err
 

@@ -3,23 +3,33 @@
 FUZZ=10000 tries as many files; without it a few of each kind.
 """
 
+import io
 import json
 import os
 import random
-import shutil
+import struct
 import warnings
+import zlib
+from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
-from frugal import RestorationPipeline, images, prior
+from frugal import RestorationPipeline, images, operators, prior
 from frugal.base.checks import Refusal
 from frugal.photo import damage
+from frugal.prior import step_sizes
 from frugal.results import stored
+from frugal.runs import kept
+from frugal.training import data
 
 COUNT = int(os.environ.get("FUZZ", 0))
-SHARES = {"pictures": 0.6, "masks": 0.1, "results": 0.27, "priors": 0.03}
-FEW = {"pictures": 150, "masks": 30, "results": 100, "priors": 4}
+SHARES = {"pictures": 0.5, "masks": 0.1, "results": 0.19}
+SHARES |= {"configs": 0.03, "weights": 0.03, "arrays": 0.03, "chains": 0.03}  # configs of four kinds
+FEW = {"pictures": 150, "masks": 30, "results": 100, "configs": 12, "weights": 6, "arrays": 60, "chains": 60}
 
 
 def tries(kind):
@@ -123,30 +133,117 @@ def test_results(tmp_path):
         read_or_refused(read)
 
 
-def test_priors(tmp_path):
-    source = prior.SHIPPED / "faces64"
-    shutil.copytree(
-        source, tmp_path / "prior", ignore=shutil.ignore_patterns("*.safetensors", "*.md", "*.jsonl")
+def small_prior(folder):
+    """A small network with attention, in diffusers' format, with step sizes of its own; (it, its text files)."""
+    torch.manual_seed(0)
+    unet = UNet2DModel(
+        16,
+        block_out_channels=(8, 16),
+        norm_num_groups=4,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     )
-    weights = next((source / "unet").glob("*.safetensors"))
-    link = tmp_path / "prior" / "unet" / weights.name
-    link.symlink_to(weights)
-    names = ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json", "step_sizes.json"]
-    valid = {name: (tmp_path / "prior" / name).read_text() for name in names}
-    assert not read_or_refused(lambda: RestorationPipeline.from_pretrained(tmp_path / "prior"))
-    for i in range(tries("priors")):
+    RestorationPipeline(unet.eval(), DDPMScheduler()).save_pretrained(folder)
+    levels = (0.1, 1.0)
+    sizes = {
+        "meta": {"prior_digest": prior.digest(unet)},
+        "tuned": {"sr4": {"0": {"zeta": 2.0, "lam": 1.0}, "50": {"zeta": 3.0, "lam": 1.0}}},
+        "errors": {s2: 0.1 * s2 for s2 in levels},
+        "spectrum": {s2: [[0.1 * s2] * step_sizes.RINGS] * 3 for s2 in levels},
+    }
+    (folder / step_sizes.FILE).write_text(json.dumps(sizes))
+    names = ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json", step_sizes.FILE]
+    return folder, {name: (folder / name).read_text() for name in names}
+
+
+def used(folder):
+    """Load a prior, and do with it what a restoration does."""
+    pipe = RestorationPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    m = operators.make("denoise", pipe.image_shape).measure(torch.zeros(1, *pipe.image_shape), 0.1)
+    for method in ("hybrid", "spectral"):
+        pipe(m, method, 2, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", ["model_index", "config", "scheduler_config", "step_sizes"])
+def test_configs_of_priors(name, tmp_path):
+    folder, valid = small_prior(tmp_path / "prior")
+    (file,) = (file for file in valid if Path(file).stem == name)
+    assert not read_or_refused(lambda: used(folder))
+    refused = 0
+    for i in range(tries("configs")):
         chance = random.Random(i)
-        name = chance.choice([*names, "weights"])
-        if name == "weights":  # the header, which says where the tensors lie
-            content = weights.read_bytes()
-            link.unlink()
-            link.write_bytes(mutated(content[:40000], chance) + content[40000:])
-        else:
-            text = json.dumps(changed(json.loads(valid[name]), chance)).encode()
-            (tmp_path / "prior" / name).write_bytes(mutated(text, chance) if chance.random() < 0.3 else text)
-        read_or_refused(lambda: RestorationPipeline.from_pretrained(tmp_path / "prior"))
-        if name == "weights":
-            link.unlink()
-            link.symlink_to(weights)
-        else:
-            (tmp_path / "prior" / name).write_text(valid[name])
+        text = json.dumps(changed(json.loads(valid[file]), chance)).encode()
+        (folder / file).write_bytes(mutated(text, chance) if chance.random() < 0.3 else text)
+        refused += read_or_refused(lambda: used(folder))
+    assert 0 < refused
+
+
+def test_weights_of_priors(tmp_path):
+    """The header is damaged, which says where the tensors lie."""
+    folder, _ = small_prior(tmp_path / "prior")
+    weights = next(folder.glob("unet/*.safetensors"))
+    content = weights.read_bytes()
+    for i in range(tries("weights")):
+        weights.write_bytes(mutated(content[:6000], random.Random(i)) + content[6000:])
+        read_or_refused(lambda: used(folder))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers_per_block": 10**30},
+        {"layers_per_block": 99, "block_out_channels": [8192, 8192]},
+        {"block_out_channels": [2**31, 16]},
+        {"sample_size": 10**9},
+        {"norm_num_groups": 0},
+        {"norm_eps": None},
+        {"attention_head_dim": 10**12},
+        {"down_block_types": ["DownBlock2D"] * 10**5},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_network_that_does_not_fit_its_weights_is_refused_before_it_is_built(changes, tmp_path):
+    folder, valid = small_prior(tmp_path / "prior")
+    config = json.loads(valid["unet/config.json"]) | changes
+    (folder / "unet" / "config.json").write_text(json.dumps(config))
+    assert read_or_refused(lambda: used(folder))
+
+
+def test_arrays_for_training(tmp_path):
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((2, 8, 8, 3), np.uint8))
+    content, refused = buffer.getvalue(), 0
+    for i in range(tries("arrays")):
+        (tmp_path / "a.npy").write_bytes(mutated(content[:140], random.Random(i)) + content[140:])
+        refused += read_or_refused(lambda: data.read_pictures([tmp_path / "a.npy"], 8))
+    assert 0 < refused < tries("arrays")
+
+
+def test_a_kernel_as_long_as_memory_is_refused_by_its_header(tmp_path):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 16711685, 5, 8, 0, 0, 0, 0)
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+    (tmp_path / "k.png").write_bytes(png)
+    with pytest.raises(Refusal, match="^kernel: shape .5, 16711685. does not fit"):
+        damage.operator("deblur", (3, 64, 64), kernel=tmp_path / "k.png")
+
+
+def test_chains(tmp_path):
+    chain = {"x0": torch.zeros(3, 4, 4), "backprops": torch.tensor(3), "seconds": torch.tensor(1.0)}
+    file = tmp_path / "a.safetensors"
+    kept.keep(file, chain)
+    content = file.read_bytes()
+    assert torch.equal(kept.find(file)["x0"], chain["x0"])
+    for i in range(tries("chains")):
+        bad = mutated(content, random.Random(i))
+        file.write_bytes(bad)
+        assert (kept.find(file) is None) == (bad != content)

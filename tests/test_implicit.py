@@ -9,6 +9,8 @@ from examples import seeded, small_pipe
 from frugal import Measurement, guidance, operators
 from frugal.base.checks import Refusal
 from frugal.operators import two_functions
+from frugal.samplers import METHODS
+from frugal.samplers.without_svd import without_svd
 
 SHAPE = (3, 16, 16)
 TASKS = ("denoise", "colorize", "sr4", "deblur", "deblur-motion", "inpaint-box", "inpaint-random")
@@ -46,11 +48,66 @@ def test_a_restoration_is_that_of_the_svd(method):
     assert torch.allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["ddrm", "ddnm", "daps"])
-def test_a_method_that_needs_singular_vectors_says_so(method):
-    _, own = pair("sr4")
-    with pytest.raises(Refusal, match="^method: needs the singular vectors of A"):
-        small_pipe(size=16)(Measurement(torch.zeros(1, 3, 4, 4), own, 0.1), method, 2)
+def only(function, *dtypes):
+    """A function that takes numbers of these precisions and no other, as a filter held in one of them does."""
+
+    def strict(x):
+        if x.dtype not in dtypes:
+            raise RuntimeError(f"expected another scalar type than {x.dtype}")
+        return function(x)
+
+    return strict
+
+
+def operator_of(kind):
+    """A blur by its SVD, by two functions of one precision or of both, or of random rows of less than full rank."""
+    A = operators.make("deblur", SHAPE)
+    if kind == "svd":
+        return A
+    if kind == "rows":
+        left, right = (torch.randn(n, 5, generator=seeded(n)).double() for n in (9, 768))
+        M = left @ right.T / 768**0.5
+        A_of, adjoint = lambda x: x.flatten(1) @ M.T, lambda y: (y @ M).reshape(-1, *SHAPE)
+        return two_functions.operator(A_of, adjoint, SHAPE, (9,))
+    dtypes = {"float32": [torch.float32], "float64": [torch.float64], "both": [torch.float32, torch.float64]}[
+        kind
+    ]
+    return two_functions.operator(only(A.A, *dtypes), only(A.A_adjoint, *dtypes), SHAPE, A.measurement_shape)
+
+
+KINDS = ("svd", "both", "float32", "float64", "rows")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sigma", [0.0, 1e-12, 1e-5, 0.05])
+def test_every_method_with_every_kind_of_operator(method, kind, sigma):
+    """A picture comes out, or one sentence says which methods can; never what is no number."""
+    A, pipe = operator_of(kind), small_pipe(size=16)
+    m = A.measure(torch.rand(2, *SHAPE, generator=seeded(1)) * 2 - 1, sigma, seeded(3))
+    call = lambda A: (
+        pipe(Measurement(m.y, A, sigma), method, 4, zeta=1.0, lam=1.0, generator=seeded(2)).images
+    )
+    if kind != "svd" and method not in without_svd():
+        with pytest.raises(
+            Refusal, match=f"^method: {method} needs the singular vectors .* {without_svd()[-1]}$"
+        ):
+            call(A)
+        return
+    x = call(A)
+    assert x.isfinite().all() and x.dtype == torch.float32
+    if (
+        kind != "rows" and sigma > 1e-3 and method != "reddiff"
+    ):  # it begins with A^+ y, which is cut otherwise
+        assert torch.allclose(x, call(operator_of("svd")), atol=1e-3 * x.abs().max().item())
+
+
+def test_the_methods_without_singular_vectors_are_found_by_trying_them():
+    assert set(METHODS) - set(without_svd()) == {"ddrm", "ddnm", "daps"}
+    own = operator_of("both")
+    for name, x in (("U", torch.zeros(1, 768)), ("Vt", torch.zeros(1, *SHAPE)), ("s", torch.zeros(1))):
+        with pytest.raises(Refusal, match="^A: is known by two functions alone"):
+            getattr(own, name)(x)
 
 
 def test_the_pseudo_inverse_explains_what_was_measured():
@@ -73,6 +130,8 @@ def test_the_pseudo_inverse_explains_what_was_measured():
         (lambda x: x.numpy(), lambda y: y, "A: gives a ndarray"),
         (torch.zeros(3), lambda y: y, "A: a Tensor is not accepted"),
         (lambda x: x * math.nan, lambda y: y, "A: is not linear"),
+        (lambda x: x * 1j, lambda y: y, "A: gives torch.complex64; it must give floating-point"),
+        (lambda x: x.half(), lambda y: y, "A: gives only torch.float16"),
     ],
 )
 def test_what_is_no_operator_is_refused(A, adjoint, said):

@@ -1,6 +1,7 @@
 """Photos that are damaged already, from file to file: masks, kernels, faces in a frame, samples, folders."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from skimage import data
 
 from frugal import RestorationPipeline, cli, images, operators
 from frugal.base.checks import Refusal
-from frugal.photo import align, damage
+from frugal.photo import align, damage, known
+from frugal.prior import SHIPPED
+from frugal.prior.step_sizes import StepSizes
 
 FAST = ["--steps", "2", "--fast"]
 
@@ -89,7 +92,7 @@ def test_a_transparent_part_is_a_mask(face, mask, tmp_path):
 def test_a_kernel_from_a_file_sums_to_one(tmp_path):
     Image.fromarray(np.array([[0, 255, 0], [255, 255, 255]], np.uint8)).save(tmp_path / "k.png")
     assert torch.allclose(
-        damage.read_kernel(tmp_path / "k.png"), torch.tensor([[0, 1, 0], [1, 1, 1]]).double() / 4
+        damage.read_kernel(tmp_path / "k.png", (3, 8, 8)), torch.tensor([[0, 1, 0], [1, 1, 1]]).double() / 4
     )
 
 
@@ -219,6 +222,91 @@ def test_with_a_mask_only_what_it_hides_is_replaced(astronaut, tmp_path):
     assert changed.min(0).tolist() >= [98, 178] and changed.max(0).tolist() <= [113, 261]
 
 
+@pytest.fixture
+def holed(astronaut, tmp_path):
+    """The portrait with a hole in the face, one far from it, and a half-transparent corner."""
+    pixels = np.dstack([data.astronaut(), np.full((512, 512), 255, np.uint8)])
+    pixels[100:106, 190:240] = (1, 2, 3, 0)
+    pixels[400:410, 30:60] = (9, 8, 7, 0)
+    pixels[:20, :20, 3] = 200
+    Image.fromarray(pixels).save(tmp_path / "holed.png")
+    return tmp_path / "holed.png", pixels
+
+
+def test_opacity_and_all_outside_the_restored_pixels_come_back_bit_for_bit(holed, tmp_path, capsys):
+    photo, before = holed
+    assert restore(photo, tmp_path / "o.png", "--task", "inpaint", "--align", "158", "40", "128") == 0
+    after = np.array(Image.open(tmp_path / "o.png"))
+    assert after.shape == before.shape
+    changed = np.argwhere((after != before).any(-1))
+    assert changed.min(0).tolist() >= [99, 189] and changed.max(0).tolist() <= [106, 240]
+    assert (after[100:106, 190:240, 3] == 255).all() and (after[400:410, 30:60] == (9, 8, 7, 0)).all()
+    assert (after[:20, :20, 3] == 200).all()
+    assert (
+        "hidden pixels outside the face's frame stay as they were; --rest fills them"
+        in capsys.readouterr().out
+    )
+
+
+def test_the_rest_is_filled_when_asked_for(holed, face, tmp_path, capsys):
+    photo, before = holed
+    where = ["--task", "inpaint", "--align", "158", "40", "128", "--rest"]
+    assert restore(photo, tmp_path / "o.png", *where) == 0
+    after = np.array(Image.open(tmp_path / "o.png"))
+    assert (after[400:410, 30:60, 3] == 255).all()
+    truth = data.astronaut()[400:410, 30:60].astype(int)
+    assert np.abs(after[400:410, 30:60, :3] - truth).mean() < 15
+    assert "are filled from around them" in capsys.readouterr().out
+    for wrong in (["--task", "sr4", "--align", "0", "0", "64", "--rest"], ["--task", "inpaint", "--rest"]):
+        assert restore(face if "sr4" in wrong else photo, tmp_path / "p.png", *wrong) == 2
+        assert "frugal restore: rest: there is nothing to fill" in capsys.readouterr().err
+        assert not (tmp_path / "p.png").exists()
+
+
+def test_a_measurement_that_throws_detail_away_is_warned_of(astronaut, face, tmp_path, capsys):
+    align = ["--measured", "--align", "158", "40", "128"]
+    restore(astronaut, tmp_path / "a.png", "--task", "sr4", *align)
+    said = capsys.readouterr().out
+    assert "warning: sr4 leaves out what the photo shows" in said and "128 pixels fits denoise" in said
+    restore(astronaut, tmp_path / "b.png", "--task", "denoise", *align)
+    assert "leaves out" not in capsys.readouterr().out
+    small = Image.open(face).resize((16, 16), Image.Resampling.BOX)
+    for side in (16, 150):  # a thumbnail, and one that was only enlarged
+        small.resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / "small.png")
+        restore(tmp_path / "small.png", tmp_path / "c.png", "--task", "sr4", "--measured")
+        assert "leaves out" not in capsys.readouterr().out
+    small.resize((9, 9)).save(tmp_path / "small.png")
+    restore(tmp_path / "small.png", tmp_path / "c.png", "--task", "sr4", "--measured")
+    assert (
+        "9 x 9 pixels, fewer than sr4 takes as measured; a square of 9 pixels fits sr8"
+        in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    "size, side, task",
+    [(64, 183, "denoise"), (64, 40, "sr4"), (64, 10, "sr8"), (64, 2, "sr16"), (256, 40, "sr8")],
+)
+def test_the_factor_follows_from_the_size_of_the_face(size, side, task):
+    assert damage.fitting((3, size, size), side) == task
+
+
+def test_a_picture_that_the_prior_does_not_know_is_said_to_be_so(face, tmp_path):
+    pipe = RestorationPipeline.from_pretrained()
+    text = (torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float() * 2 - 1
+    tiles = text.repeat_interleave(8, -1).repeat_interleave(8, -2)
+    ratios = [known.error(pipe, x[None]) for x in images.shipped("faces")]
+    assert (
+        max(ratios)
+        < known.UNKNOWN
+        < max(known.error(pipe, x[None]) for x in images.shipped("out_of_distribution"))
+    )
+    assert known.unknown(pipe, images.load(face)[None]) == ""
+    assert known.unknown(pipe, tiles).startswith("warning: the prior hardly knows")
+    pipe.step_sizes = StepSizes()
+    assert known.unknown(pipe, tiles) == ""
+
+
 def test_no_face_and_no_detector_are_sentences(tmp_path, face, astronaut, monkeypatch):
     Image.new("RGB", (100, 80)).save(tmp_path / "black.png")
     with pytest.raises(Refusal, match="^align: no upright face was found"):
@@ -248,6 +336,21 @@ def test_a_folder_is_restored_and_goes_on_where_it_was_stopped(face, tmp_path, c
     assert f"{out / 'a.png'}: is there already" in said and f"{out / 'b.png'}: spectral" in said
     restore(photos, out, "--task", "sr4", "--sigma", "0.02")
     assert "there already" not in capsys.readouterr().out
+
+
+def test_an_output_is_made_anew_after_the_prior_was_tuned_anew(face, tmp_path, capsys):
+    photos, prior = tmp_path / "photos", shutil.copytree(SHIPPED / "faces64", tmp_path / "prior")
+    photos.mkdir()
+    (photos / "a.png").write_bytes(face.read_bytes())
+    again = lambda: restore(
+        photos, tmp_path / "out", "--task", "sr4", "--method", "dps", "--prior", str(prior)
+    )
+    assert again() == again() == 0
+    assert "there already" in capsys.readouterr().out
+    content = json.loads((prior / "step_sizes.json").read_text())
+    content["tuned"]["sr4"]["0"]["zeta"] *= 2
+    (prior / "step_sizes.json").write_text(json.dumps(content))
+    assert again() == 0 and "there already" not in capsys.readouterr().out
 
 
 def test_info_says_what_a_prior_is(capsys):

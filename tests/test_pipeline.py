@@ -9,7 +9,9 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
 from frugal.base.checks import Refusal
+from frugal.operators import two_functions
 from frugal.samplers import METHODS
+from frugal.samplers.without_svd import without_svd
 from frugal.schedule import Schedule, predicted_x0
 
 STEPS = 6
@@ -91,6 +93,42 @@ def test_prediction_types(prediction_type, method):
     A = operators.make("sr4", tuple(x0.shape[1:]))
     restored = oracle(A.measure(x0, 0.0), method, 100, generator=seeded()).images
     assert metrics.psnr(restored, x0).item() > 35
+
+
+@pytest.mark.parametrize("task", ["deblur", "deblur-motion"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sigma", [0.0, 1e-9])
+def test_without_noise_rounding_is_not_taken_for_a_measurement(task, method, sigma):
+    """A blur lets some waves through by less than rounding; to divide by that made pictures of 5 dB."""
+    x0, scheduler = images.shipped("faces", limit=1), DDPMScheduler()
+    oracle = RestorationPipeline(Oracle(x0, scheduler), scheduler)
+    oracle.set_progress_bar_config(disable=True)
+    A = operators.make(task, tuple(x0.shape[1:]))
+    own = two_functions.operator(A.A, A.A_adjoint, A.image_shape, A.measurement_shape)
+    y = A.measure(x0, sigma, seeded()).y
+    for kind in [A, own] if method in without_svd() else [A]:
+        restored = oracle(Measurement(y, kind, sigma), method, 20, zeta=0.1, generator=seeded()).images
+        assert metrics.psnr(restored, x0).item() > 30
+
+
+def test_a_restoration_that_is_not_finite_is_refused(pipe, measurement):
+    with pytest.raises(Refusal, match="^restoration: ends in numbers that are not finite"):
+        pipe(measurement, "dps", 2, zeta=1e38, generator=seeded())
+
+
+def test_how_far_the_size_of_a_batch_is_seen(pipe):
+    """One pass rounds otherwise by 1e-6; DPS enlarges it, by up to 0.05 dB."""
+    x0 = images.shipped("faces", limit=3)
+    x, schedule = torch.randn(x0.shape, generator=seeded()), pipe.schedule("dps", 10)
+    with torch.no_grad():
+        guess = pipe.denoiser(schedule)
+        assert (guess(x, 5)[1:2] - guess(x[1:2], 5)).abs().max() < 1e-5
+    m = operators.make("sr4", tuple(x0.shape[1:])).measure(x0, 0.01, generator=seeded(3, seed=50))
+    together = pipe(m, "dps", 10, generator=seeded(3)).images
+    alone = torch.cat(
+        [pipe(m[i : i + 1], "dps", 10, generator=seeded(3)[i : i + 1]).images for i in range(3)]
+    )
+    assert (metrics.psnr(together, x0) - metrics.psnr(alone, x0)).abs().max() < 0.1
 
 
 def test_predicted_x0_inverts_the_forward_process():

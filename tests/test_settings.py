@@ -63,7 +63,17 @@ def test_the_shipped_prior_has_step_sizes_of_its_own_weights():
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"meta": {"prior_digest": "a"}, "tuned": {"sr4": {"0": {}}}}']
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"meta": {"prior_digest": "a"}, "tuned": {"sr4": {"0": {}}}}',
+        '{"meta": {"prior_digest": "a"}, "tuned": {"sr4": {"0": {"zeta": NaN, "lam": 1}}}}',
+        '{"meta": {"prior_digest": "a"}, "tuned": {}, "errors": {"0": 1, "1": 1}}',
+        '{"meta": {"prior_digest": "a"}, "tuned": {}, "errors": {"0.1": 0, "1": 1}}',
+        '{"meta": {"prior_digest": "a"}, "tuned": {}, "spectrum": {"0.1": [[1]]}}',
+    ],
 )
 def test_a_damaged_file_is_one_sentence(tmp_path, content):
     (tmp_path / step_sizes.FILE).write_text(content)

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from frugal import RestorationPipeline, images, prior
 from frugal.base.files import whole
-from frugal.samplers import BEST, METHODS, POSTER, Method
-from frugal.schedule import Schedule
 from frugal.prior.step_sizes import between, rings
+from frugal.samplers import BEST, METHODS, POSTER, Method
 
 HERE = Path(__file__).resolve().parent
 PRIOR, WEIGHTS = "faces64", "diffusion_pytorch_model.safetensors"

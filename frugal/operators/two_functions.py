@@ -9,6 +9,7 @@ from ..measurement import TOLERANCE, LinearOperator, Transform
 
 ITERATIONS = 500  # of conjugate gradients, at most
 AGREE = 1e-4  # relative, of linearity and adjoint with numbers of 32 bits
+PRECISIONS = (torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class ImplicitOperator(LinearOperator):
     forward: Transform
     adjoint: Transform
     largest: float
+
+    def s(self, like: torch.Tensor) -> torch.Tensor:
+        """Raises Refusal: nobody knows them."""
+        return missing(like)
 
     def A(self, x: torch.Tensor) -> torch.Tensor:
         """A x: (B, C, H, W) -> (B, *measurement_shape)."""
@@ -35,11 +40,12 @@ class ImplicitOperator(LinearOperator):
         return self.pull(y, TOLERANCE * self.largest, 1.0)
 
     def pull(self, residual: torch.Tensor, sigma: float, r2: float) -> torch.Tensor:
-        """A^T (sigma^2 I + r2 A A^T)^{-1} residual, as in Eqs. 5 and 14b.
+        """A^T (sigma^2 I + r2 A A^T)^{-1} residual, as in Eqs. 5 and 14b; (B, *measurement_shape) -> (B, C, H, W).
 
-        (B, *measurement_shape) -> (B, C, H, W).
+        sigma^2 counts as at least the share eps of r2 A A^T's largest eigenvalue: below, rounding decides.
         """
-        K = lambda u: sigma**2 * u + r2 * self.A(self.A_adjoint(u))
+        least = torch.finfo(residual.dtype).eps * r2 * self.largest**2
+        K = lambda u: max(sigma**2, least) * u + r2 * self.A(self.A_adjoint(u))
         return self.A_adjoint(conjugate_gradients(K, residual, ITERATIONS, stop=True))
 
 
@@ -52,11 +58,15 @@ def operator(
 ) -> ImplicitOperator:
     """The operator of two functions on batches, A: (B, *image_shape) -> (B, *measurement_shape), and its adjoint.
 
-    They are tried once with random numbers of 32 bits. Methods that need singular vectors (ddrm, ddnm, daps)
-    refuse it.
+    They are tried once with random numbers of 32 bits, and of 64; a precision that they do not take is never
+    asked of them. Methods that need singular vectors refuse the operator.
     Raises Refusal for shapes that do not fit, an A that is not linear or mixes the pictures of a batch, and an
     A_adjoint that is not its adjoint.
     """
+    A, A_adjoint = (
+        in_its_precision("A", A, image_shape),
+        in_its_precision("A_adjoint", A_adjoint, measurement_shape),
+    )
     generator = torch.Generator().manual_seed(0)
     x, z = torch.randn(2, 2, *image_shape, generator=generator)
     y = torch.randn(2, *measurement_shape, generator=generator)
@@ -100,14 +110,31 @@ def called(name: str, function: Transform, x: torch.Tensor) -> torch.Tensor:
         raise Refusal(f"{name}: fails on shape {tuple(x.shape)} ({error})") from error
     if not isinstance(found, torch.Tensor):
         raise Refusal(f"{name}: gives a {type(found).__name__}; it must give a tensor")
+    if not found.is_floating_point():
+        raise Refusal(f"{name}: gives {found.dtype}; it must give floating-point numbers")
     return found
 
 
+def in_its_precision(name: str, function: Transform, shape: tuple[int, ...]) -> Transform:
+    """``function`` of batches (B, *shape) in any precision: computed in one that it takes, given back as it came."""
+    takes, reason = [], Refusal(f"{name}: gives nothing")
+    for dtype in PRECISIONS:
+        try:
+            found = called(name, function, torch.zeros(2, *shape, dtype=dtype))
+            if found.dtype.itemsize < dtype.itemsize:
+                raise Refusal(f"{name}: gives only {found.dtype}; it must give numbers of 32 or 64 bits")
+            takes.append(dtype)
+        except Refusal as refusal:
+            reason = refusal if dtype == PRECISIONS[0] else reason
+    if not takes:
+        raise reason
+    return lambda x: function(x if x.dtype in takes else x.to(takes[-1])).to(x.dtype)
+
+
 def missing(_: torch.Tensor) -> torch.Tensor:
-    """In the place of U, U^T, V and V^T."""
+    """In the place of s, U, U^T, V and V^T."""
     raise Refusal(
-        "method: needs the singular vectors of A, which an operator of two functions lacks; accepted are dps, dmps, "
-        "hybrid, centred, spectral, relay, pigdm, diffpir, reddiff and mpgd"
+        "A: is known by two functions alone, and has no singular vectors; give one of operators.make"
     )
 
 
@@ -133,7 +160,8 @@ def conjugate_gradients(
         if stop and (now <= eps**2 * first).all():
             break
         Kp = K(p)
-        step = now / inner(p, Kp).clamp_min(tiny)
+        curvature = inner(p, Kp)
+        step = torch.where(curvature > 0, now / curvature.clamp_min(tiny), 0)
         u, residual = u + step * p, residual - step * Kp
         z = about(residual)
         before, now = now, inner(residual, z)

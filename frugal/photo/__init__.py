@@ -4,24 +4,25 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from PIL import Image
 
 from .. import images
-from ..base import checks, provenance
+from ..base import checks
 from ..base.checks import Refusal
-from ..base.devices import describe
 from ..measurement import Measurement
 from ..metrics import METRICS
 from ..operators.two_functions import ImplicitOperator
 from ..pipeline import RestorationOutput, RestorationPipeline
+from ..runs.origin import made_from, origin
 from ..runs.restore import generator, scored
 from ..samplers import METHODS
 from ..settings import Complete, Settings
 from . import align, damage
+from .known import unknown
 
 UNEXPLAINED = 5.0  # sigma; the truth is at 1, good restorations of a clean file lie between a half and 4
 
@@ -36,6 +37,7 @@ class Job:
     align    cut out a face instead, and put it back into the photo: () finds it by ``align.frame``, (left, top, side)
              says where it is, in pixels
     samples  how many restorations are drawn
+    rest     with ``align``: fill what the mask hides outside the face too, by ``align.biharmonic``
     """
 
     task: str
@@ -48,6 +50,7 @@ class Job:
     crop: int | None = None
     align: tuple[int, ...] | None = None
     samples: int = 1
+    rest: bool = False
 
 
 def restore_photo(
@@ -62,6 +65,10 @@ def restore_photo(
     checks.folder_of("out", out)
     done = pipe.complete(job.settings, job.method, job.task)
     mask = damage.mask_of(job.task, photo, job.mask)
+    if job.rest and (mask is None or job.align is None):
+        raise Refusal(
+            "rest: there is nothing to fill; it goes with --align and a mask or a transparent photo"
+        )
     where = job.crop if job.align is None else framed(photo, mask, job.align)
     A = damage.operator(job.task, pipe.image_shape, mask, job.kernel, where)
     x0 = None
@@ -73,6 +80,7 @@ def restore_photo(
         m = damage.measured(photo, A, job.sigma, where)
         name = images.digest(A.A_adjoint(m.y)[0])
     about = identity(job, done, m, where, made_by or origin(pipe))
+    warning = "" if job.degrade else damage.misfit(photo, m, side_of(photo, where), where)
     if made_by and images.about(out) == about:
         return [f"{out}: is there already, from the same photo by the same settings"]
     noise = [generator(done.seed + i, name, "sampler") for i in range(job.samples)]
@@ -81,9 +89,15 @@ def restore_photo(
     seconds = time.perf_counter() - start
     return [
         began(photo, pipe, job, m, where),
+        *filter(None, [warning, unknown(pipe, found.images[:1])]),
         f"{out}: {made(found, job)}; {judged(found.images[:1].cpu(), m, x0)}; {seconds:.1f} s",
         *save(found, photo, out, where, mask, about, job),
     ]
+
+
+def side_of(photo: Path, where: images.Crop) -> int:
+    """The side in the photo's pixels of the square that is cut out."""
+    return where[2] if isinstance(where, tuple) else where or min(images.size(photo))
 
 
 def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tuple[int, int, int]:
@@ -100,23 +114,17 @@ def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tup
     return left, top, side
 
 
-def origin(pipe: RestorationPipeline) -> dict[str, object]:
-    """What all restorations of a pipeline are made by."""
-    return {
-        "fast": pipe.fast,
-        "prior": pipe.digest(),
-        "code": provenance.code_digest(),
-        "device": describe(pipe.device),
-        "torch": torch.__version__,
-    }
-
-
 def identity(job: Job, done: Complete, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
     """All that decides the restored picture, as a text that is kept in its file."""
     y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
-    asked = {"task": job.task, "method": job.method, "sigma": job.sigma, "samples": job.samples}
-    about = {**asked, **asdict(done), "measurement": y, "degraded": job.degrade, "frame": where}
-    return json.dumps({**about, **made_by})
+    asked = {
+        "task": job.task,
+        "samples": job.samples,
+        "degraded": job.degrade,
+        "frame": where,
+        "rest": job.rest,
+    }
+    return json.dumps({**asked, "measurement": y, **made_from(made_by, m.A, job.sigma, job.method, done)})
 
 
 def began(photo: Path, pipe: RestorationPipeline, job: Job, m: Measurement, where: images.Crop) -> str:
@@ -178,12 +186,16 @@ def save(
         images.save(2 * spread / max(most, 1e-9) - 1, beside("spread"))
         said.append(
             f"{beside(2)} and so on: {len(draws)} samples in all; {beside('mean')}: their mean; "
-            f"{beside('spread')}: their standard deviation, white for {most:.2f} in [-1, 1] units"
+            f"{beside('spread')}: their spread, the standard deviation, white for {most:.2f} in [-1, 1] units"
         )
     if isinstance(where, tuple):
         images.save(draws[0], beside("face"))
         said.append(f"{out}: the whole photo with the restored face in it; {beside('face')}: the face alone")
-        images.save(align.put_back(photo, draws[0].cpu(), where, mask), out, about)
+        whole, outside = align.put_back(photo, draws[0].cpu(), where, mask, job.rest)
+        if outside:
+            what = "are filled from around them" if job.rest else "stay as they were; --rest fills them"
+            said.append(f"{outside} hidden pixels outside the face's frame {what}")
+        images.write(whole, out, about)
     else:
         images.save(draws[0], out, about)
     return said

@@ -28,7 +28,6 @@ def frame(path: Path, mask: Image.Image | None = None) -> tuple[int, int, int]:
     try:
         from skimage.data import lbp_frontal_face_cascade_filename  # slow to import, and needed here alone
         from skimage.feature import Cascade
-        from skimage.restoration import inpaint_biharmonic
     except ImportError:
         raise Refusal(
             "align: needs scikit-image; install it (pip install scikit-image), or cut the face out and leave --align away"
@@ -40,7 +39,7 @@ def frame(path: Path, mask: Image.Image | None = None) -> tuple[int, int, int]:
     if mask is not None:
         shown = mask.point(lambda v: 255 * (v >= images.SEEN)).resize(size, Image.Resampling.BOX)
         hidden = np.asarray(shown) < 255
-        pixels = (255 * inpaint_biharmonic(pixels, hidden, channel_axis=-1)).astype(np.uint8)
+        pixels = biharmonic(pixels, hidden)
     find = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale
     least, most = (min(n, *size) for n in (SMALLEST, LARGE))
     inside = lambda box: hidden[box["r"] :, box["c"] :][: box["height"], : box["width"]].any()
@@ -58,24 +57,48 @@ def frame(path: Path, mask: Image.Image | None = None) -> tuple[int, int, int]:
     )
 
 
-def put_back(
-    path: Path, x: torch.Tensor, where: tuple[int, int, int], mask: Image.Image | None = None
-) -> torch.Tensor:
-    """The photo (3, H, W) in [-1, 1] with the restored square x (C, h, w) in its place, brought to the photo's pixels.
+def biharmonic(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Pixels (H, W, 3) of 0..255 with those that are ``hidden``, (H, W), filled smoothly from around them."""
+    from skimage.restoration import inpaint_biharmonic
 
-    With a mask of the photo's size only what it hides is replaced; else all of the square, which fades out at its
-    rim.
+    return (255 * inpaint_biharmonic(pixels, hidden, channel_axis=-1).clip(0, 1)).round().astype(np.uint8)
+
+
+def put_back(
+    path: Path,
+    x: torch.Tensor,
+    where: tuple[int, int, int],
+    mask: Image.Image | None = None,
+    rest: bool = False,
+) -> tuple[Image.Image, int]:
+    """The photo with the restored square x (C, h, w) in its place, brought to the photo's pixels.
+
+    With a mask of the photo's size only what it hides is replaced, and is opaque then; else all of the square, which
+    fades out at its rim. Every other pixel is as it was, its opacity too. What the mask hides outside the square is
+    left as it was, or with ``rest`` filled by ``biharmonic``; also returns how many pixels that are.
+    Raises Refusal where ``rest`` needs scikit-image and it is not installed.
     """
-    photo, (left, top, side) = images.read(path), where
+    photo, (left, top, side) = images.opened(path), where
     restored = Image.fromarray(images.to_uint8(x.expand(3, -1, -1)))
     restored = restored.resize((side, side), Image.Resampling.LANCZOS)
     soft = max(1, round(side * FEATHER))
     if mask is None:
+        hidden = Image.new("L", photo.size, 0)
         weight = Image.new("L", (side, side), 0)
         weight.paste(255, (soft, soft, side - soft, side - soft))
         weight = weight.filter(ImageFilter.BoxBlur(soft))
     else:
-        hidden = mask.point(lambda v: 255 * (v < images.SEEN))
-        weight = images.square(hidden, path, where).filter(ImageFilter.MaxFilter(3))
-    photo.paste(restored, (left, top), weight)
-    return images.from_uint8(np.asarray(photo))
+        hidden = mask.point(lambda v: 255 * (v < images.SEEN)).filter(ImageFilter.MaxFilter(3))
+        weight = images.square(hidden, path, where)
+    pixels, opacity = photo.convert("RGB"), np.array(photo.getchannel("A"))
+    pixels.paste(restored, (left, top), weight)
+    replaced = Image.new("L", photo.size, 0)
+    replaced.paste(weight, (left, top))
+    outside = (np.asarray(hidden) > 0) & (np.asarray(replaced) == 0)
+    filled = np.asarray(pixels)
+    if rest and outside.any():
+        filled = biharmonic(filled, outside)
+    opacity[(np.asarray(hidden) > 0) & (rest | ~outside)] = 255
+    if opacity.min() == 255:
+        return Image.fromarray(filled), int(outside.sum())
+    return Image.fromarray(np.dstack([filled, opacity])), int(outside.sum())

@@ -1,5 +1,6 @@
 """Pictures that are damaged already: the measurement is read from files, and nobody knows the sharp picture."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from ..base.checks import Refusal
 from ..measurement import LinearOperator, Measurement
 from ..operators import TASKS, make, two_functions
 from ..operators.two_functions import ImplicitOperator
+
+DETAIL = 0.05  # root mean square, in [-1, 1]: what may be left out of a photo without a word
 
 
 def measured(path: Path, A: LinearOperator, sigma: float, crop: images.Crop = None) -> Measurement:
@@ -37,6 +40,39 @@ def residual(m: Measurement, x: torch.Tensor) -> list[float]:
     """
     left = (m.y - m.A(x.to(m.y))).flatten(1)
     return (left.square().mean(1).sqrt() / m.sigma).tolist()
+
+
+def misfit(photo: Path, m: Measurement, side: int, crop: images.Crop = None) -> str:
+    """A warning where a photo, whose cut-out square has so many pixels on a side, is no measurement of this kind.
+
+    It throws away what the photo shows, such as a sharp face that is shrunk to 16 x 16, or the photo has fewer
+    pixels than are taken as measured. "" where it fits.
+    """
+    C, H, W = m.A.image_shape
+    if len(m.A.measurement_shape) != 3 or m.A.measurement_shape == m.A.image_shape:
+        return ""
+    if isinstance(m.A, ImplicitOperator):
+        return ""
+    shown = images.load(photo, H, crop, C)[None]
+    enlarged = torch.nn.functional.interpolate(m.y, (H, W), mode="bicubic", antialias=True)
+    lost = (shown - enlarged.expand_as(shown)).square().mean().sqrt().item()
+    fits, measured = fitting((C, H, W), side), m.A.measurement_shape[1]
+    if side < measured:
+        said = f"the square has {side} x {side} pixels, fewer than {m.A.name} takes as measured"
+    elif lost > max(DETAIL, 3 * m.sigma):
+        said = f"{m.A.name} leaves out what the photo shows ({lost:.2f} of its range from -1 to 1)"
+    else:
+        return ""
+    return "" if fits == m.A.name else f"warning: {said}; a square of {side} pixels fits {fits}"
+
+
+def fitting(shape: tuple[int, ...], side: int) -> str:
+    """The task whose measurement of pictures (C, H, W) is the largest that a square of ``side`` pixels can be."""
+    measured: dict[int, str] = {}
+    for task in (name for name, line in TASKS.items() if line.takes is None):
+        with contextlib.suppress(Refusal):  # for pictures that cannot be cut into such blocks
+            measured.setdefault(make(task, shape).measurement_shape[1], task)
+    return measured[max([n for n in measured if n <= side] or [min(measured)])]
 
 
 def mask_of(task: str, photo: Path, mask: Path | None) -> Image.Image | None:
@@ -81,12 +117,12 @@ def operator(
         return make(task, tuple(shape), mask=seen(mask, shape[-1], crop))
     if kernel is None:
         return make(task, tuple(shape))
-    spread = read_kernel(kernel)
-    A, (C, H, W) = make(task, tuple(shape), kernel=spread), shape
-    h, w = (n // 2 for n in spread.shape)
+    blur = read_kernel(kernel, shape)
+    A, (C, H, W) = make(task, tuple(shape), kernel=blur), shape
+    h, w = (n // 2 for n in blur.shape)
     if H <= 2 * h or W <= 2 * w:
         raise Refusal(
-            f"kernel: {tuple(spread.shape)} is too large for pictures of {H} x {W}; nothing would be left"
+            f"kernel: {tuple(blur.shape)} is too large for pictures of {H} x {W}; nothing would be left"
         )
     small = (C, H - 2 * h, W - 2 * w)
     around = lambda y: torch.nn.functional.pad(y, (w, w, h, h))
@@ -116,11 +152,14 @@ def seen(mask: Image.Image, size: int, crop: images.Crop) -> torch.Tensor:
     return torch.nn.functional.max_pool2d(hidden, 3, 1, 1)[0] == 0
 
 
-def read_kernel(path: Path) -> torch.Tensor:
-    """A blur kernel (h, w) from a grey picture, in pixels of the prior's picture; its entries sum to 1.
+def read_kernel(path: Path, shape: tuple[int, ...]) -> torch.Tensor:
+    """A blur kernel (h, w) from a grey picture, in pixels of the prior's picture (C, H, W); its entries sum to 1.
 
-    Raises Refusal for a picture that is black all over.
+    Raises Refusal for a picture that is black all over, and for one larger than the prior's, by its header alone.
     """
+    (width, height), (_, H, W) = images.size(path), shape
+    if height > H or width > W:
+        raise Refusal(f"kernel: shape {height, width} does not fit; give (h, w) up to {H} x {W}")
     kernel = torch.from_numpy(np.array(images.read(path).convert("L"))).double()
     if not kernel.any():
         raise Refusal(f"kernel: {path} is black all over; give one that lets some light through")

@@ -1,7 +1,6 @@
 """A prior: a network with its noise schedule, found by name, with a digest and step sizes of its own."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from ..base import checks
 from ..base.checks import Refusal
 from ..schedule import PREDICTION_TYPES
 from . import step_sizes
+from .readable import CONDITIONS, readable
 from .step_sizes import StepSizes
 
 SHIPPED = Path(__file__).parents[1] / "priors"
-MOST_LEVELS = 100_000  # noise levels of a schedule; a config that asks for more would fill the memory
 
 
 def locate(name: str | Path) -> str | Path:
@@ -44,6 +43,8 @@ def explained(name: str | Path) -> Iterator[None]:
     source = locate(name)
     logging.disable_progress_bar()  # two small files need none
     try:
+        if isinstance(source, Path):
+            readable(source)
         yield
     except Refusal:
         raise
@@ -58,16 +59,6 @@ def explained(name: str | Path) -> Iterator[None]:
         raise Refusal(f"prior: {reason} ({type(error).__name__})") from error
     finally:
         logging.enable_progress_bar()
-
-
-def readable(source: Path) -> None:
-    """Refusal for a folder whose schedule is too long to be loaded."""
-    try:
-        config = json.loads((source / "scheduler" / "scheduler_config.json").read_text())
-        levels = config.get("num_train_timesteps", 1000)
-    except (OSError, ValueError, AttributeError):
-        return  # what the folder lacks is said when it is loaded
-    checks.whole("prior: num_train_timesteps", levels, 1, MOST_LEVELS)
 
 
 def usable(unet: torch.nn.Module, scheduler: Any) -> None:
@@ -91,8 +82,7 @@ def usable(unet: torch.nn.Module, scheduler: Any) -> None:
     if getattr(config, "thresholding", False):
         raise Refusal("scheduler: thresholding is not supported; give one with clip_sample or with neither")
     of_unet = getattr(unet, "config", {})
-    conditions = ("num_class_embeds", "class_embed_type", "encoder_hid_dim", "cross_attention_dim")
-    if conditional := [name for name in conditions if of_unet.get(name) is not None]:
+    if conditional := [name for name in CONDITIONS if of_unet.get(name) is not None]:
         raise Refusal(f"unet: has {', '.join(conditional)}; give an unconditional network")
     if of_unet.get("in_channels") != of_unet.get("out_channels"):
         raise Refusal(

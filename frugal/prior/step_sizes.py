@@ -101,10 +101,24 @@ def read(folder: Path, digest: str) -> StepSizes:
             float(s2): [[float(v) for v in line] for line in lines]
             for s2, lines in content.get("spectrum", {}).items()
         }
-        if any(len(line) != RINGS for lines in spectrum.values() for line in lines):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        sound(tuned, errors, spectrum)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, OverflowError, RecursionError):
         raise Refusal(f"prior: {file} holds no step sizes; write it anew or delete it") from None
     if owner != digest:
         raise Refusal(f"prior: {file} was tuned on other weights; tune again or delete it")
     return StepSizes(tuned, errors, spectrum)
+
+
+def sound(
+    tuned: dict[str, dict[int, dict[str, float]]],
+    errors: dict[float, float],
+    spectrum: dict[float, list[list[float]]],
+) -> None:
+    """ValueError unless all are finite, steps not negative, levels and errors positive, and lines of ``RINGS``."""
+    steps = [size for rows in tuned.values() for row in rows.values() for size in row.values()]
+    lines = [line for lines in spectrum.values() for line in lines]
+    positive = [*errors, *errors.values(), *spectrum, *(value for line in lines for value in line)]
+    if not all(0 <= size < math.inf for size in steps) or not all(0 < value < math.inf for value in positive):
+        raise ValueError
+    if any(len(line) != RINGS for line in lines) or len({len(lines) for lines in spectrum.values()}) > 1:
+        raise ValueError

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from .. import images
 from ..base import checks, provenance
+from ..base.checks import Refusal
 from ..base.devices import describe
 from ..base.files import write_json
 from ..operators import make
@@ -19,6 +21,7 @@ from ..results import stored
 from ..samplers import METHODS
 from ..settings import Settings
 from .cost import ROUGH, median_seconds, prices
+from .origin import digest, made_from, origin
 from .restore import restore, warm_up
 
 WORTH_TIMING = 2000  # network calls, from which the prices of a run are measured before it
@@ -41,11 +44,12 @@ def evaluate(
     """Measure ``methods`` on the pictures of ``folder`` and write RESULTS.json at ``out``; returns its path.
 
     The file holds {"meta": {...}, "rows": [...]}, rows as in ``restore.restore`` plus "image", the file's
-    name. Rows that are there already, or were left by an interrupted run, are kept where picture, method
-    and everything that made them are the same, and not computed again. Rows of pictures that are not
-    asked for any more are dropped. Under ``accelerate launch`` each process takes its share of the pictures.
+    name, and "made_from", a digest of all that made it (``origin.made_from``). Rows that are there already, or were
+    left by an interrupted run, are kept where picture, method and all that made them are the same, and not computed
+    again. Rows of pictures that are not asked for any more are dropped, and so are those that were made from
+    something else, such as other step sizes of the prior. Under ``accelerate launch`` each process takes its share of the pictures.
     ``fast`` is ``pipeline.RestorationPipeline.speed_up``. A batch that memory does not hold is
-    made smaller.
+    made smaller; what that changes is said in ``origin``.
     Raises Refusal for bad arguments, before anything is written.
     """
     state, folder, out = PartialState(), Path(folder), Path(out)
@@ -55,6 +59,17 @@ def evaluate(
         pipe.speed_up()
     checked(pipe, task, methods, sigma, settings, limit, batch_size)
     checks.folder_of("out", out)
+    common, A = origin(pipe), make(task, pipe.image_shape)
+
+    @cache
+    def made(method: str) -> str | None:
+        """What a row of the method has to be made from; None where no row can be."""
+        try:
+            done = pipe.complete(settings, method, task)
+        except Refusal:
+            return None
+        return digest(made_from(common, A, sigma, method, done))
+
     meta = {
         "crop": crop,
         "task": task,
@@ -63,9 +78,9 @@ def evaluate(
         "batch_size": batch_size,
         "fast": fast,
         "prior": str(prior),
-        "prior_digest": pipe.digest(),
+        "prior_digest": common["prior_digest"],
         "device": describe(pipe.device),
-        "code": provenance.code_digest(),
+        "code": common["code"],
     }
     pictures = [
         (path.name, images.load(path, pipe.size, crop, pipe.image_shape[0]))
@@ -74,9 +89,12 @@ def evaluate(
     pictures = [(name, images.digest(x), x) for name, x in pictures]
     asked = {(digest, name) for name, digest, _ in pictures}
     before, there = stored.parts(out), stored.rows_so_far(out, meta)
-    done = {key: row for key, row in there.items() if key[:2] in asked}
-    if state.is_main_process and (dropped := len(there) - len(done)):
+    wanted = {key: row for key, row in there.items() if key[:2] in asked}
+    done = {key: row for key, row in wanted.items() if row.get("made_from") == made(row["method"])}
+    if state.is_main_process and (dropped := len(there) - len(wanted)):
         print(f"{out}: {dropped} rows of pictures that are not asked for are dropped")
+    if state.is_main_process and (other := len(wanted) - len(done)):
+        print(f"{out}: {other} rows that were made from something else are dropped")
     mine = pictures[state.process_index :: state.num_processes]
     todo = {m: [p for p in mine if (p[1], p[0], m) not in done] for m in methods}
     cost, bar = forecast(pipe, task, todo, settings, batch_size, state.is_main_process)
@@ -88,7 +106,7 @@ def evaluate(
             for batch in (missing[i : i + size] for i in range(0, len(missing), size)):
                 new, _ = restore(pipe, torch.stack([x for _, _, x in batch]), task, method, sigma, settings)
                 for (name, _, _), row in zip(batch, new):
-                    row = {"image": name, **row}
+                    row = {"image": name, **row, "made_from": made(method)}
                     done[stored.key(row)] = row
                 content = {"meta": meta, "rows": list(done.values())}
                 write_json(stored.part(out, state.process_index), content)
@@ -100,7 +118,8 @@ def evaluate(
     rows = {stored.key(row): row for row in gather_object(list(done.values()))}
     if state.is_main_process:
         meanwhile = stored.rows_so_far(out, meta)  # of another run into the same file
-        rows = {key: row for key, row in meanwhile.items() if key[:2] in asked} | rows
+        fresh = {key: row for key, row in meanwhile.items() if row.get("made_from") == made(row["method"])}
+        rows = {key: row for key, row in fresh.items() if key[:2] in asked} | rows
         more = {"images": folder.name, "limit": limit, "seconds_per_call": seconds_per_call(pipe)}
         content = {"meta": {**meta, **more, **provenance.versions()}, "rows": stored.in_order(rows)}
         write_json(out, content)

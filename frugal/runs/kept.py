@@ -1,12 +1,12 @@
 """Restorations kept on disk: a page that runs again, or another page, need not compute them again.
 
 They are kept where the variable FRUGAL_CHAINS names a folder, as it does in ``make book`` and ``make test``;
-elsewhere nothing is kept. The name of a file is a digest of all that made the chain, so that what was made from
-anything else is never found.
+elsewhere nothing is kept. The name of a file is a digest of all that made the chain (``origin``), so that what was
+made from anything else is never found; and the file holds its name and a digest of its content, so that one that
+was damaged, or put in another's place, is computed again.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +16,12 @@ from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..base import files, provenance
+from .. import images
+from ..base import files
 from ..measurement import Measurement
 from ..pipeline import RestorationPipeline
+from ..settings import Complete
+from .origin import digest, made_from, origin
 
 VARIABLE = "FRUGAL_CHAINS"
 LIMIT = 2 * 2**30  # bytes
@@ -30,55 +33,59 @@ def folder() -> Path | None:
     return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
-def in_common(pipe: RestorationPipeline) -> dict[str, object] | None:
-    """What all chains of a pipeline are made from: prior, code and versions; None where chains are not kept.
+def common(pipe: RestorationPipeline) -> dict[str, object] | None:
+    """``origin`` of a pipeline; None where chains are not kept.
 
     A network that is not diffusers' own has no digest that would tell it from others, and its chains are not kept.
     """
-    if folder() is None or not isinstance(pipe.unet, ModelMixin):
-        return None
-    return {
-        "prior": pipe.digest(),
-        "network": [type(pipe.unet).__name__, str(pipe.unet.dtype), dict(pipe.unet.config)],
-        "scheduler": dict(pipe.scheduler.config),
-        "left open": [sorted(pipe.step_sizes.errors.items()), sorted(pipe.step_sizes.spectrum.items())],
-        "device": [pipe.device.type, pipe.fast],
-        "code": provenance.code_digest(),
-        "versions": {k: v for k, v in provenance.versions().items() if k in ("torch", "diffusers", "python")},
-    }
+    return origin(pipe) if folder() is not None and isinstance(pipe.unet, ModelMixin) else None
 
 
 def file_of(
-    common: Mapping[str, object] | None, m: Measurement, i: int, settings: Mapping[str, object]
-) -> Path | None:
-    """The file of the chain that restores picture ``i`` of ``m``; None where chains are not kept.
+    shared: Mapping[str, object] | None,
+    m: Measurement,
+    method: str,
+    done: Complete,
+    x0: torch.Tensor,
+    what: str,
+) -> list[Path | None]:
+    """The files of the chains that restore the pictures x0 (B, C, H, W) from m; None where chains are not kept.
 
-    ``common`` is of ``in_common``; ``settings`` says what else decides the numbers, the origin of the noise
-    above all.
+    ``shared`` is of ``common``, and ``what`` a chain holds. The noise belongs to the picture.
     """
     where = folder()
-    if where is None or common is None:
-        return None
-    made_from = {
-        **common,
-        **settings,
-        "operator": [m.A.name, m.A.image_shape, m.sigma],
-        "y": hashlib.sha256(m.y[i].cpu().contiguous().numpy().tobytes()).hexdigest(),
-    }
-    text = json.dumps(made_from, sort_keys=True, default=str)
-    return where / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
+    if where is None or shared is None:
+        return [None] * len(x0)
+    made = made_from(shared, m.A, m.sigma, method, done)
+    names = (digest([made, what, images.digest(x), sha256(y)], 64) for x, y in zip(x0, m.y))
+    return [where / f"{name}.safetensors" for name in names]
+
+
+def sha256(*tensors: torch.Tensor) -> str:
+    """Of what tensors hold, their kinds and shapes included."""
+    state = hashlib.sha256()
+    for tensor in tensors:
+        array = tensor.cpu().contiguous().numpy()
+        state.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    return state.hexdigest()
 
 
 def find(file: Path | None) -> Chain | None:
-    """The chain that was kept in ``file``; None where there is none, or a damaged one."""
+    """The chain that was kept in ``file``; None where there is none, a damaged one, or that of another name."""
     try:
         if file is None:
             return None
         os.utime(file)  # what is read stays longest, see ``prune``
         with safe_open(file, "pt") as content:
-            return {name: content.get_tensor(name) for name in content.keys()}
+            chain = {name: content.get_tensor(name) for name in content.keys()}
+            return chain if content.metadata() == marks(file, chain) else None
     except (OSError, SafetensorError):
         return None
+
+
+def marks(file: Path, chain: Chain) -> dict[str, str]:
+    """What a file says of itself: its own name, and a digest of what it holds."""
+    return {"name": file.stem, "holds": sha256(*(chain[name] for name in sorted(chain)))}
 
 
 def keep(file: Path | None, chain: Chain) -> None:
@@ -87,7 +94,9 @@ def keep(file: Path | None, chain: Chain) -> None:
         with files.explained(file):
             file.parent.mkdir(parents=True, exist_ok=True)
         with files.whole(file) as partial:
-            save_file({name: tensor.contiguous() for name, tensor in chain.items()}, partial)
+            save_file(
+                {name: value.contiguous() for name, value in chain.items()}, partial, marks(file, chain)
+            )
 
 
 def prune(limit: int = LIMIT) -> None:

@@ -110,30 +110,23 @@ def chains_of(
     done: Complete,
     with_guesses: bool = False,
 ) -> list[Chain]:
-    """The chain of each picture: those that are kept are read, see ``chains``, the others computed together.
+    """The chain of each picture: those that are kept are read, see ``kept``, the others computed together.
 
     A chain has "x0" (C, H, W), "backprops" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
     """
-    m, found, common = measure(x0, task, sigma, done.seed), {}, kept.in_common(pipe)
-    for i, x in enumerate(x0):
-        files = [kept.file_of(common, m, i, made(x, method, done, more)) for more in (False, True)]
-        found[i] = (files, kept.find(files[with_guesses]))
-    missing = [i for i, (_, chain) in found.items() if chain is None]
-    if missing:
+    m, shared = measure(x0, task, sigma, done.seed), kept.common(pipe)
+    ends, paths = (kept.file_of(shared, m, method, done, x0, what) for what in ("end", "guesses"))
+    wanted = paths if with_guesses else ends
+    chains = [kept.find(file) for file in wanted]
+    if missing := [i for i, chain in enumerate(chains) if chain is None]:
         for i, chain in zip(
             missing, computed(pipe, m[torch.tensor(missing)], x0[missing], method, done, with_guesses)
         ):
-            files, _ = found[i]
-            found[i] = files, chain
-            kept.keep(files[with_guesses], chain)
+            chains[i] = chain
+            kept.keep(wanted[i], chain)
             if with_guesses:
-                kept.keep(files[False], {name: chain[name] for name in chain if name != "guesses"})
-    return [chain for _, chain in found.values()]
-
-
-def made(x: torch.Tensor, method: str, done: Complete, with_guesses: bool = False) -> dict[str, object]:
-    """What decides a chain beside prior and measurement: the noise belongs to the picture x and the seed."""
-    return {"picture": images.digest(x), "method": method, "guesses": with_guesses, **asdict(done)}
+                kept.keep(ends[i], {name: chain[name] for name in chain if name != "guesses"})
+    return [chain for chain in chains if chain is not None]
 
 
 def computed(

@@ -14,7 +14,7 @@ from ..samplers.walk import last, walk
 from ..settings import Complete, Settings
 from . import kept
 from .kept import Chain
-from .restore import generators, judged, made, measure
+from .restore import generators, judged, measure
 
 
 def sweep(
@@ -36,14 +36,11 @@ def sweep(
     names, x0 = list(named), torch.stack(list(named.values()))
     rows: dict[int, list[dict]] = {k: [] for k in switches}
     restored: dict[int, list[torch.Tensor]] = {k: [] for k in switches}
-    common = kept.in_common(pipe)
+    shared = kept.common(pipe)
     done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}
     for batch in torch.arange(len(x0)).split(batch_size):
         some, m = x0[batch], measure(x0[batch], task, sigma, settings.seed)
-        files = {
-            k: [kept.file_of(common, m, i, made(x, "hybrid", done[k])) for i, x in enumerate(some)]
-            for k in switches
-        }
+        files = {k: kept.file_of(shared, m, "hybrid", done[k], some, "end") for k in switches}
         found = {k: [kept.find(file) for file in files[k]] for k in switches}
         missing = [k for k in switches if None in found[k]]
         for k, new in walked(pipe, m, some, done[missing[0]], missing).items() if missing else ():

@@ -7,7 +7,7 @@ authors' code, or of InverseBench or deepinv where they were read there.
 
 import torch
 
-from ..guidance import centred_mean
+from ..guidance import centred_mean, seen
 from ..measurement import Measurement
 from ..schedule import Schedule, ddim, noise_in
 from .walk import Denoise, Noise, Step, Stepped
@@ -43,7 +43,7 @@ def ddrm(denoise: Denoise, schedule: Schedule, eta: float = 0.85) -> Step:
     kept = (1 - eta**2) ** 0.5
 
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
-        A, seen, level, y_bar = by_direction(x_k, m)
+        A, known_at, level, y_bar = by_direction(x_k, m, schedule.s[k])
         s, s_next, z = schedule.s[k], schedule.s[k - 1], noise()
         x0_hat, x_bar = denoise(x_k, k), x_k / schedule.alpha_bar[k] ** 0.5
         free = x0_hat + kept * s_next / s * (x_bar - x0_hat) + eta * s_next * z
@@ -51,7 +51,7 @@ def ddrm(denoise: Denoise, schedule: Schedule, eta: float = 0.85) -> Step:
         noisy = guess + kept * s_next / level.clamp_min(1e-12) * (y_bar - guess) + eta * s_next * z_i
         clear = y_bar + (s_next**2 - level**2).clamp_min(0) ** 0.5 * z_i
         known = torch.where(level > s_next, noisy, clear)
-        x_bar = free + A.V(torch.where(seen, known - A.Vt(free), 0))
+        x_bar = free + A.V(torch.where(known_at, known - A.Vt(free), 0))
         return Stepped(schedule.alpha_bar[k - 1] ** 0.5 * x_bar, x0_hat)
 
     return step
@@ -65,24 +65,25 @@ def ddnm(denoise: Denoise, schedule: Schedule, eta: float = 0.85) -> Step:
     kept = (1 - eta**2) ** 0.5
 
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
-        A, seen, level, y_bar = by_direction(x_k, m)
+        A, known_at, level, y_bar = by_direction(x_k, m, schedule.s[k])
         x0_hat, z = denoise(x_k, k), noise()
         a, b = schedule.alpha_bar[k - 1] ** 0.5, (1 - schedule.alpha_bar[k - 1]) ** 0.5
         noisy = level * a > b
         weight = torch.where(noisy, kept * b / (a * level).clamp_min(1e-12), 1)
-        pulled = x0_hat + A.V(torch.where(seen, weight * (y_bar - A.Vt(x0_hat)), 0))
+        pulled = x0_hat + A.V(torch.where(known_at, weight * (y_bar - A.Vt(x0_hat)), 0))
         free = b * (eta * z + kept * noise_in(schedule, k, x_k, x0_hat))
         left = torch.where(noisy, b * eta, (b**2 - (a * level) ** 2).clamp_min(0) ** 0.5)
-        fresh = free + A.V(torch.where(seen, left * A.Vt(z) - A.Vt(free), 0))
+        fresh = free + A.V(torch.where(known_at, left * A.Vt(z) - A.Vt(free), 0))
         return Stepped(a * pulled + fresh, x0_hat)
 
     return step
 
 
-def by_direction(x: torch.Tensor, m: Measurement) -> tuple:
-    """For ``ddrm`` and ``ddnm``: A, which of its directions it sees, and there noise sigma / s_i and value of y."""
-    seen = (s_i := m.A.s(x)) > 0
-    return m.A, seen, m.sigma / s_i.clamp_min(1e-12), m.A.Ut(m.y) / s_i.clamp_min(1e-12)
+def by_direction(x: torch.Tensor, m: Measurement, s: float) -> tuple:
+    """For ``ddrm`` and ``ddnm`` at noise s: A, the directions it sees, and there noise sigma / s_i and value of y."""
+    s_i = m.A.s(x)
+    those = seen(s_i, m.sigma, s**2)
+    return m.A, those, m.sigma / s_i.clamp_min(1e-12), m.A.Ut(m.y) / s_i.clamp_min(1e-12)
 
 
 def diffpir(denoise: Denoise, schedule: Schedule, rho: float = 7.0, eta: float = 0.1) -> Step:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..base.checks import Refusal
 from ..collapse import THRESHOLD
 from ..measurement import Measurement
 from ..metrics import psnr
@@ -63,12 +64,17 @@ def walk(
     """The reverse process: ``step`` at k = t, ..., 1 from pure noise, or from ``x`` at ``start`` on.
 
     Yields the ``State`` after each step; x of the last one is the restored picture x_0.
+    Raises Refusal where that is not finite.
     """
     x = noise() if x is None else x
     passes = torch.zeros(len(x), dtype=torch.long)
     for k in range(schedule.t if start is None else start, 0, -1):
         x, x0_hat, cost = step(k, x, noise, m)
         passes = passes + cost
+        if k == 1 and not x.isfinite().all():
+            raise Refusal(
+                "restoration: ends in numbers that are not finite; give a smaller zeta or lam, or a larger sigma"
+            )
         yield (state := State(k, x, x0_hat, passes))
         x = state.x
 

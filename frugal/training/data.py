@@ -3,6 +3,7 @@
 import hashlib
 import math
 import sys
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def unpack(path: Path, size: int) -> np.ndarray:
     wanted = f"a .npy file of uint8 (N, {size}, {size}, 3)"
     try:
         pixels = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError, RecursionError):
+    except (*images.UNREADABLE, TypeError, EOFError, OverflowError, RecursionError, tokenize.TokenError):
         raise Refusal(f"images: {path} cannot be read; give {wanted}") from None
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3) or not len(pixels):
         raise Refusal(f"images: {path} holds {pixels.dtype} {pixels.shape}; give {wanted}")
