@@ -303,7 +303,6 @@ def test_a_method_added_in_a_new_module_and_then_changed_is_noticed(one_task, mo
         ("training", behaviour, "target", lambda real: lambda *a: -real(*a)),
         ("drawing", behaviour, "draw", lambda real: lambda *a, **k: 0.9 * real(*a, **k)),
         ("left_open", behaviour.StepSizes, "left_open_by_wave", lambda real: lambda *a: 1.01 * real(*a)),
-        ("fewer_steps", behaviour.StepSizes, "of", lambda real: lambda *a: real(*a[:3], a[3] + 1)),
     ],
 )
 def test_what_restorations_do_not_try_is_tried_too(monkeypatch, trial, owner, name, wrong):

@@ -126,11 +126,6 @@ def step_sizes() -> Numbers:
     return {task: rounded(sizes().of(task, 40, 100).values()) for task in ("sr4", "sr16")}
 
 
-def fewer_steps() -> Numbers:
-    """Step sizes for fewer steps than they were tuned at."""
-    return {task: rounded(sizes().of(task, 4, 10).values()) for task in ("sr4", "sr16")}
-
-
 def left_open() -> Numbers:
     """Logarithms of the variances that a guess leaves open."""
     by_wave = sizes().left_open_by_wave(0.1, (3, 32, 32))

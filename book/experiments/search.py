@@ -1,8 +1,8 @@
 """Which settings suit the methods of page 14: one for all tasks, chosen on tuning faces at 20 passes.
 
 For the methods of others the settings of their authors stand in the grid; for DPS, DMPS and the hybrid factors of
-the step sizes that were tuned at 100 steps; for the book's own closed forms also the spacing of the steps, and a
-gradient in the first part of them. Passes that are not back-propagated are in bfloat16. ``chosen`` names the
+the step sizes that were tuned at 100 steps; for ``centred`` also a gradient in the first part of the steps; for
+``spectral``, whose own values are the library's, the neighbours of each. Passes that are not back-propagated are in bfloat16. ``chosen`` names the
 setting of each method that did best over all tasks.
 """
 
@@ -17,8 +17,9 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from frugal import RestorationPipeline
 from frugal.measurement import Measurement
+from frugal.prior.step_sizes import STEPS
 from frugal.runs import restore
-from frugal.samplers import METHODS
+from frugal.samplers import BEST, METHODS
 from frugal.samplers.poster import when
 from frugal.samplers.walk import Step, handover, last, walk
 from frugal.schedule import Schedule
@@ -36,22 +37,19 @@ TIE = 0.01  # of the mean of log LPIPS over the tasks: settings this near to the
 class Setting:
     """A method with some of its arguments changed.
 
-    factors  of the step sizes "zeta" and "lam" that were tuned at 100 steps
-    spacing  1 spreads the steps evenly over the schedule, more puts more of them near the clean picture
+    factors  of the step sizes that were tuned at 100 steps: of "lam", and of "zeta" times 100 / steps
     first    a method with a gradient, and the share of the steps, from pure noise on, that are its; or "collapse"
     """
 
     method: str
     changes: dict[str, float] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
-    spacing: float = 1.0
     first: tuple[str, float | str] | None = None
 
     @property
     def name(self) -> str:
         """As the rows have it: what is changed, "" for nothing."""
-        own = {"spacing": self.spacing} if self.spacing != 1 else {}
-        own |= {f"{self.first[0]} first": self.first[1]} if self.first else {}
+        own = {f"{self.first[0]} first": self.first[1]} if self.first else {}
         times = {f"{name} times": value for name, value in self.factors.items() if value != 1}
         return ", ".join(f"{name} {value}" for name, value in {**self.changes, **times, **own}.items())
 
@@ -78,11 +76,11 @@ SETTINGS = (
     *factors("dmps", lam=FACTORS),
     *factors("hybrid", zeta=FACTORS, lam=(0.25, 0.5, 1.0)),
     *grid("centred", eta=(0.5, 0.7, 0.85, 1.0)),
-    *grid("spectral", eta=(0.5, 0.7, 0.85, 1.0)),
-    *(Setting("spectral", spacing=spacing) for spacing in (1.25, 1.5)),
+    Setting("spectral"),
+    *grid("spectral", undecided=(0.7, 1.7, math.inf)),
+    *grid("spectral", share=(0.0, 1.0)),
     *(
-        Setting(late, first=(early, share))
-        for late in ("centred", "spectral")
+        Setting("centred", first=(early, share))
         for early in ("dps", "pigdm")
         for share in (0.25, 0.5, "collapse")
     ),
@@ -124,12 +122,12 @@ def then(job: Job) -> dict[str, object]:
 def chosen(rows: Sequence[Mapping]) -> dict[str, str]:
     """{method: setting} with the lowest mean over the tasks of log LPIPS, within ``TIE`` of it the highest pSNR.
 
-    Settings with another spacing or a gradient first are not among them: they are no arguments of a method.
+    Settings with a gradient first are not among them: they are no arguments of a method.
     """
-    names = {s.name for s in SETTINGS if s.spacing == 1 and not s.first}
+    names = {s.name for s in SETTINGS if not s.first}
     total: dict[str, dict[str, list[float]]] = {}
     for row in rows:
-        if row["setting"] in names:
+        if row["setting"] in names and row["method"] != BEST:
             both = total.setdefault(row["method"], {}).setdefault(row["setting"], [0.0, 0.0])
             both[0] += math.log(row["lpips"])
             both[1] += row["psnr"]
@@ -158,7 +156,7 @@ def restored(
     picture took, all steps and those that were back-propagated.
     """
     m, t = pipe.fitting(restore.measure(x0, task, sigma, seed)), setting.steps(passes)
-    schedule = Schedule.from_scheduler(pipe.scheduler, t, setting.spacing * METHODS[setting.method].spacing)
+    schedule = pipe.schedule(setting.method, t)
     generators = restore.generators(seed + draw, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
     end = last(walk(step_of(pipe, setting, schedule, m), schedule, m, noise))
@@ -167,14 +165,18 @@ def restored(
 
 def step_of(pipe: RestorationPipeline, setting: Setting, schedule: Schedule, m: Measurement) -> Step:
     """The step of a setting; after that of its ``first``, which has eta = 1, a closed form."""
-    method, shape, asked = setting.method, m.A.image_shape, Settings(schedule.t)
-    done = pipe.complete(asked, method, m.A.name)
-    factors = {name: getattr(done, name) * factor for name, factor in setting.factors.items()}
-    late = pipe.step(method, done, schedule, shape, **setting.changes, **factors)
+
+    def made(method: str, factors: Mapping[str, float], **told: float) -> Step:
+        tuned = pipe.complete(Settings(STEPS), method, m.A.name)
+        sizes = {"zeta": (tuned.zeta or 0) * STEPS / schedule.t, "lam": tuned.lam or 0}
+        own = {n: size * factors.get(n, 1) for n, size in sizes.items() if n in METHODS[method].parameters}
+        done = pipe.complete(Settings(schedule.t), method, m.A.name)
+        return pipe.step(method, done, schedule, m.A.image_shape, **own, **told)
+
+    late = made(setting.method, setting.factors, **setting.changes)
     if not setting.first:
         return late
     name, share = setting.first
-    told = {} if "zeta" in METHODS[name].parameters else {"eta": 1.0}
-    early = pipe.step(name, pipe.complete(asked, name, m.A.name), schedule, shape, **told)
+    early = made(name, {}, **({} if "zeta" in METHODS[name].parameters else {"eta": 1.0}))
     switch = share if isinstance(share, str) else schedule.t - round(schedule.t * share)
     return handover(early, late, when(switch))

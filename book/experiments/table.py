@@ -21,7 +21,6 @@ from .behaviour import (
     collapses,
     drawing,
     every_method,
-    fewer_steps,
     left_open,
     metrics,
     poster,
@@ -34,7 +33,7 @@ from .variants import every_variant
 
 TASKS = ["sr4", "sr16", "inpaint-box"]
 BY_POSTER, TUNED = (poster, step_sizes, metrics), ("tuned",)
-BY_ALL = (every_method, step_sizes, fewer_steps, left_open, metrics, schedule)
+BY_ALL = (every_method, step_sizes, left_open, metrics, schedule)
 ALL_SIZES = ("tuned", "errors", "spectrum")
 UNUSED = {"images": "folder of faces that no table uses"}
 UNSEEN = {"images": "folder of faces that the tuning did not see"}
