@@ -111,7 +111,7 @@ class RestorationPipeline(DiffusionPipeline):
     def denoiser(self, schedule: Schedule) -> Denoise:
         """The guess x0_hat(x_k, k) = E[x_0 | x_k] (Tweedie), clipped where the scheduler's config says so."""
         config = self.scheduler.config
-        clip = config.clip_sample_range
+        clip = float(config.clip_sample_range) if config.clip_sample else None
 
         def denoise(x_k: torch.Tensor, k: int) -> torch.Tensor:
             fast = self.fast and not x_k.requires_grad
@@ -119,7 +119,7 @@ class RestorationPipeline(DiffusionPipeline):
                 output = self.unet(x_k, schedule.timestep[k]).sample
             output = output.to(x_k.dtype)
             x0_hat = predicted_x0(output, x_k, schedule.alpha_bar[k], config.prediction_type)
-            return x0_hat.clamp(-clip, clip) if config.clip_sample else x0_hat
+            return x0_hat if clip is None else x0_hat.clamp(-clip, clip)
 
         return denoise
 

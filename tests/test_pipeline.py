@@ -97,18 +97,24 @@ def test_prediction_types(prediction_type, method):
 
 @pytest.mark.parametrize("task", ["deblur", "deblur-motion"])
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("sigma", [0.0, 1e-9])
-def test_without_noise_rounding_is_not_taken_for_a_measurement(task, method, sigma):
-    """A blur lets some waves through by less than rounding; to divide by that made pictures of 5 dB."""
-    x0, scheduler = images.shipped("faces", limit=1), DDPMScheduler()
-    oracle = RestorationPipeline(Oracle(x0, scheduler), scheduler)
-    oracle.set_progress_bar_config(disable=True)
+def test_without_noise_rounding_is_not_taken_for_a_measurement(task, method):
+    """A blur lets some waves through by less than rounding; to divide by that made pictures of 5 dB, or none.
+
+    With numbers of 32 bits the picture is as good as with those of 64, or is good.
+    """
+    x0, scheduler = images.shipped("faces", 32, 1), DDPMScheduler()
     A = operators.make(task, tuple(x0.shape[1:]))
     own = two_functions.operator(A.A, A.A_adjoint, A.image_shape, A.measurement_shape)
-    y = A.measure(x0, sigma, seeded()).y
-    for kind in [A, own] if method in without_svd() else [A]:
-        restored = oracle(Measurement(y, kind, sigma), method, 20, zeta=0.1, generator=seeded()).images
-        assert metrics.psnr(restored, x0).item() > 30
+
+    def quality(x0, A, sigma):
+        oracle = RestorationPipeline(Oracle(x0, scheduler), scheduler)
+        oracle.set_progress_bar_config(disable=True)
+        restored = oracle(A.measure(x0, sigma, seeded()), method, 12, zeta=0.1, generator=seeded()).images
+        return metrics.psnr(restored, x0).item()
+
+    for sigma in (0.0, 1e-9):
+        for kind in [A, own] if method in without_svd() else [A]:
+            assert quality(x0, kind, sigma) > min(quality(x0.double(), A, sigma), 32) - 1
 
 
 def test_a_restoration_that_is_not_finite_is_refused(pipe, measurement):

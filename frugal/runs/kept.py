@@ -61,13 +61,10 @@ def file_of(
     return [where / f"{name}.safetensors" for name in names]
 
 
-def sha256(*tensors: torch.Tensor) -> str:
-    """Of what tensors hold, their kinds and shapes included."""
-    state = hashlib.sha256()
-    for tensor in tensors:
-        array = tensor.cpu().contiguous().numpy()
-        state.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
-    return state.hexdigest()
+def sha256(tensor: torch.Tensor) -> str:
+    """Of what a tensor holds, its kind and shape included."""
+    array = tensor.cpu().contiguous().numpy()
+    return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
 
 
 def find(file: Path | None) -> Chain | None:
@@ -85,7 +82,8 @@ def find(file: Path | None) -> Chain | None:
 
 def marks(file: Path, chain: Chain) -> dict[str, str]:
     """What a file says of itself: its own name, and a digest of what it holds."""
-    return {"name": file.stem, "holds": sha256(*(chain[name] for name in sorted(chain)))}
+    content = sorted(chain.items())
+    return {"name": file.stem, "holds": digest([(name, sha256(tensor)) for name, tensor in content], 64)}
 
 
 def keep(file: Path | None, chain: Chain) -> None:
