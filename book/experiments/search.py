@@ -37,20 +37,21 @@ class Setting:
     """A method with some of its arguments changed.
 
     factors  of the step sizes "zeta" and "lam" that were tuned at 100 steps
-    spacing  1 spreads the steps evenly over the schedule, more puts more of them near the clean picture
+    spacing  1 spreads the steps evenly over the schedule, more puts more of them near the clean picture; by default
+             the method's own
     first    a method with a gradient, and the share of the steps, from pure noise on, that are its; or "collapse"
     """
 
     method: str
     changes: dict[str, float] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
-    spacing: float = 1.0
+    spacing: float | None = None
     first: tuple[str, float | str] | None = None
 
     @property
     def name(self) -> str:
         """As the rows have it: what is changed, "" for nothing."""
-        own = {"spacing": self.spacing} if self.spacing != 1 else {}
+        own = {"spacing": self.spacing} if self.spacing else {}
         own |= {f"{self.first[0]} first": self.first[1]} if self.first else {}
         times = {f"{name} times": value for name, value in self.factors.items() if value != 1}
         return ", ".join(f"{name} {value}" for name, value in {**self.changes, **times, **own}.items())
@@ -60,7 +61,8 @@ class Setting:
         share = METHODS[self.method].backprops(100, 50) / 100
         if self.first:
             share = self.first[1] if isinstance(self.first[1], float) else 0.5
-        return max(1, round(passes / (1 + share)))
+        ode = self.changes.get("ode", 1)  # passes a step of DAPS; in its last steps fewer
+        return max(1, round((passes + ode * (ode - 1) / 2) / (ode + share)))
 
 
 def grid(method: str, **values: Sequence[float]) -> list[Setting]:
@@ -78,8 +80,9 @@ SETTINGS = (
     *factors("dmps", lam=FACTORS),
     *factors("hybrid", zeta=FACTORS, lam=(0.25, 0.5, 1.0)),
     *grid("centred", eta=(0.5, 0.7, 0.85, 1.0)),
-    *grid("spectral", eta=(0.5, 0.7, 0.85, 1.0)),
-    *(Setting("spectral", spacing=spacing) for spacing in (1.25, 1.5)),
+    *grid("spectral", undecided=(0.5, 1.0, 2.0)),
+    *grid("spectral", share=(0.5, 0.85, 1.0)),
+    *(Setting("spectral", spacing=spacing) for spacing in (1.0, 1.5)),
     *(
         Setting(late, first=(early, share))
         for late in ("centred", "spectral")
@@ -126,7 +129,7 @@ def chosen(rows: Sequence[Mapping]) -> dict[str, str]:
 
     Settings with another spacing or a gradient first are not among them: they are no arguments of a method.
     """
-    names = {s.name for s in SETTINGS if s.spacing == 1 and not s.first}
+    names = {s.name for s in SETTINGS if not s.spacing and not s.first}
     total: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if row["setting"] in names:
@@ -158,7 +161,9 @@ def restored(
     picture took, all steps and those that were back-propagated.
     """
     m, t = pipe.fitting(restore.measure(x0, task, sigma, seed)), setting.steps(passes)
-    schedule = Schedule.from_scheduler(pipe.scheduler, t, setting.spacing * METHODS[setting.method].spacing)
+    kind = METHODS[setting.method]
+    spacing = setting.spacing or kind.spacing
+    schedule = Schedule.from_scheduler(pipe.scheduler, t, spacing, kind.lowest)
     generators = restore.generators(seed + draw, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
     end = last(walk(step_of(pipe, setting, schedule, m), schedule, m, noise))
