@@ -19,7 +19,7 @@ from frugal.schedule import Schedule
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from experiments import behaviour, command, engine, samples, stamp, tuning  # noqa: E402
+from experiments import behaviour, command, engine, samples, search, stamp, tuning  # noqa: E402
 from experiments.engine import Experiment, Run  # noqa: E402
 from experiments.table import EXPERIMENTS  # noqa: E402
 
@@ -87,6 +87,13 @@ def test_every_method_of_the_frontier_had_the_passes_that_it_was_asked_for():
     rows = content("frontier")["rows"]
     assert {row["method"] for row in rows} <= set(METHODS)
     assert all(abs(row["taken"] - row["passes"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize("setting", search.SETTINGS, ids=[f"{s.method} {s.name}" for s in search.SETTINGS])
+def test_a_setting_of_the_search_takes_the_passes_that_it_is_given(pipe, setting):
+    x0 = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x, passes = search.restored(pipe, x0, "sr4", setting, 20, 0.01, 0)
+    assert x.isfinite().all() and (abs(passes[0] - 20) <= 1 or "collapse" in setting.name)
 
 
 @pytest.fixture

@@ -237,6 +237,8 @@ def run(v: Variant, p: Problem, seed: int) -> torch.Tensor:
 
 def every_variant() -> behaviour.Numbers:
     """What each variant does, see ``behaviour``."""
-    pipe, x0 = behaviour.problem()
-    found = {(v.name, v.task): run(v, problem(pipe, v.task, x0, 3, 0, SIGMA), 0) for v in VARIANTS}
-    return {f"{task} {name}": behaviour.of(x) for (name, task), x in found.items()}
+    (pipe, x0), found = behaviour.problem(), {}
+    for v in VARIANTS:
+        p = replace(problem(pipe, v.task, x0, 3, 0, SIGMA), zeta=200.0, lam=1.0)
+        found[f"{v.task} {v.name}"] = behaviour.of(run(v, p, 0))
+    return found
