@@ -3,9 +3,12 @@
 python book/build.py                          all of it; prints the path of the first page
 python book/build.py -p images 4 -p steps 20  with other parameters, in every notebook that has them
 python book/build.py --print                  one page for paper
+python book/build.py --read                   the committed outputs, no notebook runs
 python book/build.py --in-place               run them, keep the outputs in notebooks/, build nothing
+python book/build.py --seconds                keep what the cells took when they ran last, in book/seconds.json
 
-A page whose making has not changed is not run again; ``--fresh`` runs all.
+A page whose making has not changed is not run again, and a book whose pages have not is not built again;
+``--fresh`` does all.
 """
 
 import argparse
@@ -14,12 +17,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pages
+from alone import hold
 from check import faults
-from pages import ROOT, SOURCE, chosen_parameters, execute, keep, notebooks
-
-from frugal.runs import kept
-from frugal.base.checks import Refusal
-from play.assemble import assemble
+from pages import ROOT, SOURCE
 
 
 def render(builder: str, source: Path = SOURCE, target: Path = ROOT) -> Path:
@@ -28,45 +29,76 @@ def render(builder: str, source: Path = SOURCE, target: Path = ROOT) -> Path:
     options = ["--path-output", str(target), "--builder", builder, "-n", "-W", "--keep-going", "--all"]
     folder = target / "_build" / builder
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([program, "build", str(source), *options], check=True)
+    # Of a session of its own, for it has more than a sentence to say on Ctrl-C.
+    subprocess.run([program, "build", str(source), *options], check=True, start_new_session=True)
     return folder / "index.html"
+
+
+def build(source: Path, builder: str, fresh: bool) -> int:
+    """Render the laid-out book, unless that was done, and tell where it is. Returns the exit status."""
+    page, note = ROOT / "_build" / builder / "index.html", ROOT / "_build" / f"{builder}.made_from"
+    made_from = pages.digest_of([*source.rglob("*"), *ROOT.glob("frugal/**/*"), ROOT / "requirements.lock"])
+    if fresh or not page.exists() or not note.exists() or note.read_text() != made_from:
+        from play.assemble import assemble  # not above: it takes seconds that an unchanged book needs not
+
+        note.unlink(missing_ok=True)
+        playground = source / "book" / "_static" / "playground"  # which paper has not
+        missing = None if builder == "singlehtml" else assemble(playground, ROOT / "_build" / "engine")
+        if missing:
+            print(f"build: the book has no playground: {missing}", file=sys.stderr)
+        try:
+            render(builder, source)
+        except subprocess.CalledProcessError:
+            print("build: the book was not built; the warnings above say why", file=sys.stderr)
+            return 1
+        if found := faults(page.parent):
+            print("build: the book has faults", *found, sep="\n", file=sys.stderr)
+            return 1
+        if not missing:
+            note.write_text(made_from)
+    print(f"The book: {page}")
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """What the command asks for. Returns the exit status."""
+    try:
+        parameters = pages.chosen_parameters(args.parameter)
+    except ValueError as error:  # a Refusal is one
+        print(f"build: {error}", file=sys.stderr)
+        return 2
+    hold()
+    if args.seconds:
+        pages.keep_seconds()
+        return 0
+    if args.read:
+        whose = pages.committed(ROOT / "_build" / "committed")
+        status = build(ROOT / "_build" / "committed", "html", args.fresh)
+        print(whose)
+        return status
+    if failure := pages.execute(parameters, args.fresh):
+        print(f"build: a notebook failed: {failure}", file=sys.stderr)
+        return 1
+    if args.in_place:
+        pages.keep()
+        return 0
+    return build(SOURCE, "singlehtml" if args.print else "html", args.fresh)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument(
-        "--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing"
-    )
-    parser.add_argument("--print", action="store_true", help="build one page for paper")
-    parser.add_argument("--fresh", action="store_true", help="run every page, changed or not")
-    args = parser.parse_args()
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--print", action="store_true", help="build one page for paper")
+    what.add_argument("--read", action="store_true", help="build the committed outputs, run nothing")
+    what.add_argument("--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing")
+    what.add_argument("--seconds", action="store_true", help="keep what the cells took in book/seconds.json")
+    parser.add_argument("--fresh", action="store_true", help="run and build all, changed or not")
     try:
-        parameters = chosen_parameters(args.parameter)
-    except (ValueError, Refusal) as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 2
-    if failure := execute(parameters, args.fresh):
-        print(f"build: a notebook failed: {failure}", file=sys.stderr)
-        return 1
-    kept.prune()
-    if args.in_place:
-        for path in notebooks():
-            keep(SOURCE / "notebooks" / path.name, path)
-        return 0
-    playground = SOURCE / "book" / "_static" / "playground"  # which paper has not
-    if not args.print and (missing := assemble(playground, ROOT / "_build" / "engine")):
-        print(f"build: the book has no playground: {missing}", file=sys.stderr)
-    try:
-        page = render("singlehtml" if args.print else "html")
-    except subprocess.CalledProcessError:
-        print("build: the book was not built; the warnings above say why", file=sys.stderr)
-        return 1
-    if found := faults(page.parent):
-        print("build: the book has faults", *found, sep="\n", file=sys.stderr)
-        return 1
-    print(f"The book: {page}")
-    return 0
+        return run(parser.parse_args())
+    except KeyboardInterrupt:
+        print("\nbuild: interrupted; pages that had ended are kept", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,32 +1,34 @@
-"""Execute the book's notebooks: side by side, and only those whose making has changed.
+"""Execute the book's notebooks: side by side, the longest first, and only those whose making has changed.
 
 A page is made from its own source, its parameters, the library, the measured files and the pinned packages. A
 digest of all of them is kept with the executed page; where it is the same, the page is kept.
 """
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import yaml
-from tqdm import tqdm
+from nbclient.exceptions import DeadKernelError
 
-from frugal import RestorationPipeline
-from frugal.base.devices import choose
+from progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "_build" / "source"
-EVERY_PAGE = ("frugal/**/*", "book/measured/*", "book/measure/*.py", "requirements.lock")
-# The pages that take longest begin first; 10 finds what 06 has restored, and 08 and 09 what others have.
-FIRST, LAST = ("06", "07", "10", "11", "12"), ("08", "09")
+EVERY_PAGE = ("frugal/**/*", "book/measured/*", "book/experiments/*.py", "requirements.lock")
 
 Parameters = dict[str, object]
+logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what fails is told once, at the end
 
 
 def notebooks() -> list[Path]:
@@ -39,76 +41,155 @@ def chosen_parameters(pairs: Iterable[tuple[str, str]]) -> Parameters:
 
     Raises ValueError for a name that no notebook has, and Refusal for a prior or a device that is not there.
     """
-    known = {name for path in notebooks() for name in papermill.inspect_notebook(str(path))}
-    for name, _ in pairs:
+    parameters: Parameters = {name: yaml.safe_load(value) for name, value in pairs}
+    known = {name for path in notebooks() for name in papermill.inspect_notebook(str(path))} if pairs else ()
+    for name in parameters:
         if name not in known:
             raise ValueError(
                 f"parameter: {name!r} is in no notebook; accepted are {', '.join(sorted(known))}"
             )
-    parameters = {name: yaml.safe_load(value) for name, value in pairs}
-    choose(str(parameters.get("device", "auto")))
+    if "device" in parameters:
+        processes(parameters)
     if "prior" in parameters:
+        from frugal import RestorationPipeline
+
         prior = str(parameters["prior"])
         RestorationPipeline.from_pretrained(prior)
         parameters["prior"] = str(Path(prior).resolve()) if Path(prior).is_dir() else prior
     return parameters
 
 
+def processes(parameters: Parameters) -> int:
+    """How many pages run side by side: one on a GPU, else as many as there are cores."""
+    from frugal.base.devices import (
+        choose,
+    )  # torch takes seconds, and a book that has not changed needs none of it
+
+    return 1 if choose(str(parameters.get("device", "auto"))).type == "cuda" else os.cpu_count() or 1
+
+
+def lay_out(source: Path) -> None:
+    """Copy the book's sources, all but its notebooks, to the folder ``source``."""
+    for name in ("book", "_config.yml", "_toc.yml"):
+        part = source / name
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, part)
+    (source / "notebooks").mkdir(exist_ok=True)
+    for old in {path.name for path in (source / "notebooks").glob("*.ipynb")} - {p.name for p in notebooks()}:
+        (source / "notebooks" / old).unlink()
+
+
+def committed(source: Path) -> str:
+    """Lay out the book with the committed notebooks. Returns whose outputs those are, in a sentence."""
+    lay_out(source)
+    for path in [*notebooks(), *(ROOT / "book" / "written").iterdir()]:
+        shutil.copy(path, source / "notebooks")
+    library = shared()
+    found = {path.stem: (kept_with(path), made(path, {}, library)) for path in notebooks()}
+    silent = [page for page, (kept, _) in found.items() if kept is None]
+    others = [page for page, (kept, now) in found.items() if kept not in (None, now)]
+    if silent:
+        return f"{len(silent)} of {len(found)} pages do not say which library their outputs belong to."
+    if others:
+        return f"Outputs of another state of the library, which `make book` renews: {', '.join(others)}."
+    return "All outputs belong to this state of the library."
+
+
 def execute(parameters: Parameters, fresh: bool = False) -> str | None:
     """Lay out the book's sources and execute those notebooks that changed, or all where ``fresh``.
 
-    One at a time on a GPU, else as many as there are cores, each with one thread. Returns what the first page
-    that fails has to say, None where none does.
+    Each has one thread where several run side by side. Returns what the first page that fails has to say, None
+    where none does; then, and when interrupted, the pages that still run are ended.
     """
-    for name in ("book", "_config.yml", "_toc.yml"):
-        part = SOURCE / name
-        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, part)
-    shared, todo = digest_of(path for pattern in EVERY_PAGE for path in ROOT.glob(pattern)), []
-    (SOURCE / "notebooks").mkdir(exist_ok=True)
-    for old in {path.name for path in (SOURCE / "notebooks").glob("*.ipynb")} - {p.name for p in notebooks()}:
-        (SOURCE / "notebooks" / old).unlink()
+    lay_out(SOURCE)
+    library, todo = shared(), []
     for path in notebooks():
         own = {k: v for k, v in parameters.items() if k in papermill.inspect_notebook(str(path))}
-        made_from = made(path, own, shared)
-        if fresh or made_from != kept_with(SOURCE / "notebooks" / path.name):
-            todo.append((path, SOURCE / "notebooks" / path.name, own, made_from))
-    number = lambda page: page[0].stem[:2]
-    todo.sort(key=lambda page: ([number(page) == n for n in LAST], [number(page) != n for n in FIRST]))
-    processes = 1 if choose(str(parameters.get("device", "auto"))).type == "cuda" else os.cpu_count() or 1
-    if processes > 1:
+        target, made_from = SOURCE / "notebooks" / path.name, made(path, own, library)
+        if fresh or made_from != kept_with(target):
+            todo.append((path, target, own, made_from))
+    if not todo:
+        return None
+    seconds = predicted([path for path, *_ in todo])
+    todo.sort(key=lambda page: -sum(seconds[page[0].stem]))
+    if (side_by_side := processes(parameters)) > 1:
         os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(processes) as pool, tqdm(total=len(todo), desc="pages", unit="page") as bar:
-        running = [pool.submit(run, *page) for page in todo]
-        for done in as_completed(running):
-            if failure := done.result():
-                pool.shutdown(cancel_futures=True)
-                return failure
-            bar.update()
+    bar = Progress({page[0].stem: seconds[page[0].stem] for page in todo}, side_by_side)
+    with contextlib.chdir(SOURCE / "notebooks"), ThreadPoolExecutor(side_by_side) as pool:
+        every = running = {pool.submit(run, *page, bar) for page in todo}
+        try:
+            while running:
+                done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+                bar.show()
+                for page in done:
+                    if failure := page.result():
+                        return failure
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while not all(page.done() for page in every):  # a page ends with its kernel
+                for kernel in psutil.Process().children():
+                    kernel.kill()
+                time.sleep(0.1)
+            bar.close()
+    from frugal.runs import kept
+
+    kept.prune()
     return None
 
 
-def run(path: Path, target: Path, parameters: Parameters, made_from: str) -> str | None:
-    """Execute one notebook into ``target``. Returns its error, as text, or None."""
+def run(path: Path, target: Path, parameters: Parameters, made_from: str, bar: Progress) -> str | None:
+    """Execute one notebook into ``target``, in the folder of the caller. Returns its error, as text, or None."""
     target.unlink(missing_ok=True)
-    partial = target.with_suffix(".part.ipynb")
+    seconds: list[float] = []
+
+    def cell_ended(cell: nbformat.NotebookNode, **_: object) -> None:
+        if "injected-parameters" not in cell.metadata.get("tags", []):
+            seconds.append(round(bar.cell_ends(path.stem), 2))
+
+    bar.page_begins(path.stem)
     try:
-        papermill.execute_notebook(
+        notebook = papermill.execute_notebook(
             str(path),
-            str(partial),
+            None,
             parameters=parameters,
-            cwd=str(target.parent),
             kernel_name="python3",
             progress_bar=False,
             log_output=False,
+            on_cell_executed=cell_ended,
         )
-    except papermill.PapermillExecutionError as error:
+    except (papermill.PapermillExecutionError, DeadKernelError) as error:
         return f"{path.name}\n{error}"
-    notebook = nbformat.read(partial, as_version=4)
-    notebook.metadata["made_from"] = made_from
-    nbformat.write(notebook, target)
-    partial.unlink()
+    bar.page_ends(path.stem)
+    notebook.metadata |= {"made_from": made_from, "seconds": seconds}
+    partial = target.with_suffix(".part")
+    nbformat.write(notebook, partial)
+    partial.replace(target)
     return None
+
+
+def predicted(paths: Iterable[Path]) -> dict[str, list[float]]:
+    """{page: seconds of its cells} by book/seconds.json, evenly where its cells are not those of the page."""
+    known: dict[str, list[float]] = json.loads((ROOT / "book" / "seconds.json").read_text())
+    usual = sum(map(sum, known.values())) / max(len(known), 1)
+    found = {}
+    for path in paths:
+        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code" and c.source]
+        seconds = known.get(path.stem, [usual])
+        even = [sum(seconds) / max(len(cells), 1)] * len(cells)
+        found[path.stem] = seconds if len(seconds) == len(cells) else even
+    return found
+
+
+def grown(now: Mapping[str, float], known: Mapping[str, float], least: float = 0.02) -> list[str]:
+    """The pages whose share of the seconds of all has grown by half, if it is at least ``least`` now."""
+    both = [page for page in now if page in known]
+    share = lambda of, page: of[page] / sum(of[p] for p in both)
+    return [page for page in both if share(now, page) > max(least, 1.5 * share(known, page))]
+
+
+def shared() -> str:
+    """Digest of what all pages are made from."""
+    return digest_of(path for pattern in EVERY_PAGE for path in ROOT.glob(pattern))
 
 
 def made(path: Path, parameters: Parameters, shared: str) -> str:
@@ -134,14 +215,32 @@ def digest_of(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def keep(executed: Path, path: Path) -> None:
-    """Write an executed notebook over the committed one, without papermill's notes of paths and times."""
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
-    notebook.metadata.language_info = {"name": "python"}
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if not cell.metadata.get("tags"):
-            cell.metadata.pop("tags", None)  # papermill's empty list
-    nbformat.write(notebook, path)
+def keep() -> None:
+    """Write the executed notebooks over the committed ones, without papermill's notes of paths and times.
+
+    What pages wrote beside themselves goes to book/written, where ``committed`` finds it.
+    """
+    for path in notebooks():
+        notebook = nbformat.read(SOURCE / "notebooks" / path.name, as_version=4)
+        seconds = round(sum(notebook.metadata["seconds"]), 1)
+        made_from, kernel = notebook.metadata["made_from"], notebook.metadata["kernelspec"]
+        notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+        notebook.metadata |= {"made_from": made_from, "seconds": seconds}
+        for cell in notebook.cells:
+            cell.metadata.pop("papermill", None)
+            cell.metadata.pop("execution", None)
+            if not cell.metadata.get("tags"):
+                cell.metadata.pop("tags", None)  # papermill's empty list
+        nbformat.write(notebook, path)
+    for file in (SOURCE / "notebooks").iterdir():
+        if file.is_file() and file.suffix not in (".ipynb", ".part"):
+            shutil.copy(file, ROOT / "book" / "written")
+
+
+def keep_seconds() -> None:
+    """Write what the cells of every page took when it was last executed to book/seconds.json."""
+    lines = []
+    for path in notebooks():
+        executed = nbformat.read(SOURCE / "notebooks" / path.name, as_version=4)
+        lines.append(f" {json.dumps(path.stem)}: {json.dumps(executed.metadata['seconds'])}")
+    (ROOT / "book" / "seconds.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

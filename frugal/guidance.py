@@ -4,13 +4,16 @@ Everything is per picture: x_k and x0_hat are (B, C, H, W), the measurement m = 
 y (B, *measurement_shape), and the pictures of a batch do not influence each other.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 
 from .measurement import Measurement
 from .operators.two_functions import ImplicitOperator, conjugate_gradients
 from .waves import Waves
 
-ITERATIONS = 8  # of conjugate gradients; with many more, what rounding does is no longer small
+PLAIN = 8  # conjugate gradients that nothing steers; with many more, what rounding does is no longer small
 SMALL = 0.1  # of r: what rounding may put into a direction
 
 
@@ -98,18 +101,48 @@ def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tenso
     return x0_hat + A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat)))
 
 
-def spectral_mean(x0_hat: torch.Tensor, m: Measurement, variances: torch.Tensor) -> torch.Tensor:
+def spectral_mean(
+    x0_hat: torch.Tensor, m: Measurement, c: torch.Tensor, iterations: int = 16
+) -> torch.Tensor:
     """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
 
     x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat).
 
-    The inverse has no formula, for A and W have other directions: ``ITERATIONS`` steps of conjugate gradients
-    stand for it, which find the coarse waves first. All is in double precision; sigma counts as at least ten times
-    the rounding of y, so that with sigma = 0 what A does not see is not made of it. Returns (B, C, H, W).
+    c (C, H, W) are variances along the waves. The inverse has no formula, for A and W have other directions:
+    ``iterations`` of conjugate gradients stand for it, in double precision, for they enlarge what rounding does. Where
+    A's singular values are all one s, they are steered by A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if
+    A hid nothing; without it a hidden box is far from solved after so many. Else ``PLAIN`` stand for them. sigma
+    counts as at least ten times the rounding of y, so that with sigma = 0 what A does not see is not made of it.
+    Returns (B, C, H, W).
     """
     sigma = max(m.sigma, 10 * torch.finfo(m.y.dtype).eps)
     guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
-    C = lambda x: waves.W(variances * waves.Wt(x))
+    C = lambda x: waves.W(c * waves.Wt(x))
     K = lambda u: sigma**2 * u + A.A(C(A.A_adjoint(u)))
-    u = conjugate_gradients(K, y - A.A(guess), ITERATIONS)
+    if s2 := A.one_singular_value**2:
+        near = lambda r: A.A(waves.W(waves.Wt(A.A_adjoint(r)) / (s2 * c + sigma**2))) / s2
+        u = conjugate_gradients(K, y - A.A(guess), iterations, about=near)
+    else:
+        u = conjugate_gradients(K, y - A.A(guess), PLAIN)
     return (guess + C(A.A_adjoint(u))).to(x0_hat.dtype)
+
+
+def spectral_draw(
+    x0_hat: torch.Tensor,
+    m: Measurement,
+    c: torch.Tensor,
+    tau: float,
+    noise: Callable[[], torch.Tensor],
+    iterations: int = 16,
+) -> torch.Tensor:
+    """Eq. 14g (page 14): a draw around ``spectral_mean``, of tau^2 times the covariance of x_0 given x_k and y.
+
+    It is the mean for a guess and a measurement that are themselves drawn: x0_hat + tau W c^{1/2} z and
+    y + tau sigma n. ``noise`` () gives standard normal pictures (B, C, H, W). Returns (B, C, H, W).
+    """
+    waves, z, n = Waves(x0_hat), noise(), noise().flatten(1)
+    while n.shape[1] < m.y[0].numel():
+        n = torch.cat([n, noise().flatten(1)], 1)
+    n = n[:, : m.y[0].numel()].reshape(m.y.shape)
+    moved = x0_hat + tau * waves.W(c.to(z).sqrt() * z)
+    return spectral_mean(moved, replace(m, y=m.y + tau * m.sigma * n), c, iterations)

@@ -38,6 +38,12 @@ class LinearOperator:
     V: Transform
     Vt: Transform
 
+    @property
+    def one_singular_value(self) -> float:
+        """The singular value that all are, as for masks, block means and grey; 0 where they differ or are not known."""
+        s = self.singular_values
+        return s[0].item() if len(s) and (s == s[0]).all() else 0.0
+
     def s(self, like: torch.Tensor) -> torch.Tensor:
         """Singular values on the device and in the dtype of ``like``."""
         return self.singular_values.to(like)

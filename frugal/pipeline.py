@@ -20,7 +20,7 @@ from .samplers import BEST, METHODS
 from .samplers.walk import Denoise, State, Step, walk
 from .samplers.without_svd import without_svd
 from .schedule import Schedule, predicted_x0
-from .settings import Settings
+from .settings import Complete, Settings
 
 
 @dataclass
@@ -125,10 +125,10 @@ class RestorationPipeline(DiffusionPipeline):
 
     def schedule(self, method: str, steps: int) -> Schedule:
         """The ``Schedule`` of so many steps, spaced as the method's line in ``METHODS`` says."""
-        return Schedule.from_scheduler(self.scheduler, steps, METHODS[method].spacing)
+        return METHODS[method].schedule(self.scheduler, steps)
 
     def step(
-        self, method: str, settings: Settings, schedule: Schedule, shape: tuple[int, ...], **told: Any
+        self, method: str, settings: Complete, schedule: Schedule, shape: tuple[int, ...], **told: Any
     ) -> Step:
         """A method's step for pictures (C, H, W), with completed ``settings``; ``told`` are other arguments of its maker."""
         open_at, levels = self.step_sizes, schedule.s[1:]
@@ -156,7 +156,7 @@ class RestorationPipeline(DiffusionPipeline):
         noise = lambda: randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
         return walk(self.step(method, done, schedule, shape[1:]), schedule, m, noise)
 
-    def complete(self, settings: Settings, method: str, task: str) -> Settings:
+    def complete(self, settings: Settings, method: str, task: str) -> Complete:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""
         return settings.complete(method, task, self.step_sizes, len(self.scheduler.alphas_cumprod))
 

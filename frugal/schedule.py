@@ -1,5 +1,6 @@
 """The variance-preserving noise schedule, respaced to t reverse steps."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from .base import checks
 from .base.checks import Refusal
 
+ALL_NEW = math.inf  # as eta: all of a step's noise is drawn anew
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 
 
@@ -32,20 +34,25 @@ class Schedule:
     s: tuple[float, ...]
 
     @classmethod
-    def from_scheduler(cls, scheduler: Any, num_inference_steps: int, spacing: float = 1.0) -> "Schedule":
+    def from_scheduler(
+        cls, scheduler: Any, num_inference_steps: int, spacing: float = 1.0, lowest: int = 0
+    ) -> "Schedule":
         """Respace a diffusers scheduler's ``alphas_cumprod`` to ``num_inference_steps`` steps.
 
-        They keep both ends of its T levels and lie at T u^spacing, u even in [0, 1]: 1 spreads them evenly, as in
-        the code of DPS, and more puts more of them near the clean picture, no level twice.
+        They go from the noisiest of its T levels to the level ``lowest``, at u^spacing of the way, u even in [0, 1]:
+        1 spreads them evenly, as in the code of DPS, and more puts more of them near the clean picture, no level twice.
+        Where so many levels are not left above it, ``lowest`` is lower.
         Raises Refusal unless 1 <= num_inference_steps <= T and spacing > 0.
         """
         T = len(scheduler.alphas_cumprod)
         checks.whole("steps, num_inference_steps", num_inference_steps, 1, T)
         if not checks.at_least_zero("spacing", spacing):
             raise Refusal("spacing: 0 is not accepted; give a positive number")
-        even = torch.linspace(T - 1, 0, num_inference_steps).flip(0)
-        kept = even.round() if spacing == 1 else ((T - 1) * (even.double() / (T - 1)) ** spacing).round()
-        kept = torch.maximum(kept.long(), torch.arange(num_inference_steps))
+        lowest = min(lowest, T - num_inference_steps)
+        kept = torch.linspace(T - 1, lowest, num_inference_steps).flip(0)
+        if spacing != 1:
+            kept = lowest + (T - 1 - lowest) * ((kept.double() - lowest) / (T - 1 - lowest)) ** spacing
+        kept = torch.maximum(kept.round().long(), lowest + torch.arange(num_inference_steps))
         alpha_bar = torch.cat([torch.ones(1).double(), scheduler.alphas_cumprod.double().cpu()[kept]])
         alpha = torch.cat([torch.ones(1).double(), alpha_bar[1:] / alpha_bar[:-1]])
         return cls(
@@ -116,10 +123,12 @@ def ddim(
 ) -> torch.Tensor:
     """From k to k - 1, or to ``to``, by a picture x0 and its noise eps (Song, Meng & Ermon 2021).
 
-    eta^2 times the variance of Eq. 0b is drawn anew as z, the rest is kept from eps; eta = 1 is Eq. 0b.
+    eta^2 times the variance of Eq. 0b is drawn anew as z, the rest is kept from eps; eta = 1 is Eq. 0b, and
+    ``ALL_NEW`` keeps nothing.
     """
     to = k - 1 if to is None else to
     alpha_bar, alpha_bar_to = schedule.alpha_bar[k], schedule.alpha_bar[to]
     variance = eta**2 * (1 - alpha_bar_to) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_to)
+    variance = 1 - alpha_bar_to if eta == ALL_NEW else variance
     kept = max(0.0, 1 - alpha_bar_to - variance) ** 0.5
     return alpha_bar_to**0.5 * x0 + kept * eps + variance**0.5 * z

@@ -1,6 +1,6 @@
 """The settings of a restoration, with one set of defaults and one place that completes and checks them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .base import checks
 from .base.checks import Refusal
@@ -26,7 +26,7 @@ class Settings:
     lam: float | None = None
     seed: int = 0
 
-    def complete(self, method: str, task: str, sizes: StepSizes, levels: int = 1000) -> "Settings":
+    def complete(self, method: str, task: str, sizes: StepSizes, levels: int = 1000) -> "Complete":
         """The same with every default filled in, for one method and task, and a prior of so many noise levels.
 
         A setting that the method does not use is checked all the same, and left None where none was given.
@@ -51,7 +51,7 @@ class Settings:
                 given[name] = checks.at_least_zero(name, value)
             elif name in used:
                 given[name] = tuned[name]
-        return replace(self, steps=steps, switch=switch, zeta=given["zeta"], lam=given["lam"])
+        return Complete(steps, switch, given["zeta"], given["lam"], self.seed)
 
     @staticmethod
     def tuned_at(parameters: tuple[str, ...], switch: int | str | None, steps: int) -> int:
@@ -59,3 +59,10 @@ class Settings:
         if "switch" in parameters:
             return switch if isinstance(switch, int) else steps // 2
         return 0 if "zeta" in parameters else steps
+
+
+@dataclass(frozen=True)
+class Complete(Settings):
+    """``Settings`` with every default filled in, for one method and task; None for what the method does not use."""
+
+    steps: int = 100

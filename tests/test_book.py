@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from examples import loaded
 from myst_parser.mdit_to_docutils.base import default_slugify
 
 import frugal
@@ -168,6 +169,14 @@ def test_numbers_of_other_pages_are_glued_there(page):
         cells = code(nbformat.read(page.parent / path, as_version=4))
         outputs = [output.get("metadata", {}) for cell in cells for output in cell.outputs]
         assert key in [kept.get("scrapbook", {}).get("name") for kept in outputs]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_what_a_page_shows_of_another_is_drawn_there(page):
+    drawn = loaded(ROOT / "book" / "_ext" / "page_figure.py").drawn
+    for path, name in re.findall(r"^:::\{page-figure\} (\S+) (\S+)$", prose(page), re.M):
+        shown = drawn(page.parent / path, name)
+        assert shown.get("format") == "html" or len(shown["alt"]) > 30
 
 
 def html_of(page):

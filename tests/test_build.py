@@ -1,11 +1,16 @@
-"""The book's program: what it builds has no fault, and a fault is found."""
+"""The book's program: it runs what changed, tells how long that will take, and what it builds has no fault."""
 
+import io
+import json
+import signal
 import subprocess
 import sys
-from concurrent.futures import Future
+import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import psutil
 import pytest
 from examples import loaded
 
@@ -19,56 +24,54 @@ def book(monkeypatch):
     return loaded(ROOT / "book" / "build.py")
 
 
-@pytest.fixture
-def small_book(book, monkeypatch, tmp_path):
-    """A book of two pages, one of which has parameters; returns the module book/pages.py."""
-    pages = sys.modules["pages"]
-    monkeypatch.setattr(pages, "ROOT", tmp_path)
-    monkeypatch.setattr(pages, "SOURCE", tmp_path / "_build" / "source")
-    for name in ("book/measured", "notebooks", "frugal"):
-        (tmp_path / name).mkdir(parents=True)
+def write_small_book(folder):
+    """A book of two pages, one of which has parameters."""
+    for name in ("book/measured", "book/written", "notebooks", "frugal"):
+        (folder / name).mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml", "requirements.lock", "frugal/a.py", "book/measured/m.json"):
-        (tmp_path / name).write_text("a: 1")
+        (folder / name).write_text("a: 1")
+    (folder / "book/seconds.json").write_text('{"10_a": [3, 4], "results": [9]}')
     for name, source in (("10_a", "images = 2"), ("results", "print(7)")):
         cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
         notebook = nbformat.v4.new_notebook(cells=[cell])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         notebook.metadata["language_info"] = {"name": "python"}
-        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
+
+
+@pytest.fixture
+def small_book(book, monkeypatch, tmp_path):
+    """The module book/pages.py, at work on a small book in ``tmp_path``."""
+    pages = sys.modules["pages"]
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setattr(pages, "SOURCE", tmp_path / "_build" / "source")
+    write_small_book(tmp_path)
     return pages
 
 
+def edit(folder, name, old, new):
+    path = folder / "notebooks" / f"{name}.ipynb"
+    path.write_text(path.read_text().replace(old, new))
+
+
 def ran(pages, monkeypatch, parameters=None, **more):
-    """Names of the pages that ``execute`` runs; they are not executed."""
+    """Names of the pages that ``execute`` runs, in their order; they are not executed."""
     names = []
 
-    def run(path, target, own, made_from):
+    def run(path, target, own, made_from, bar):
         notebook = nbformat.read(path, as_version=4)
-        notebook.metadata["made_from"] = made_from
+        notebook.metadata |= {"made_from": made_from, "seconds": [1.0]}
         nbformat.write(notebook, target)
         names.append(path.stem)
 
-    class Pool:
-        """A pool that works at once."""
-
-        def __init__(self, processes):
-            self.shutdown = lambda cancel_futures: None
-
-        __enter__, __exit__ = (lambda self: self), (lambda self, *error: None)
-
-        def submit(self, function, *arguments):
-            future = Future()
-            future.set_result(function(*arguments))
-            return future
-
     monkeypatch.setattr(pages, "run", run)
-    monkeypatch.setattr(pages, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(pages, "processes", lambda parameters: 1)
     assert pages.execute(parameters or {}, **more) is None
-    return sorted(names)
+    return names
 
 
 def test_a_page_runs_again_only_when_what_it_is_made_from_changed(small_book, monkeypatch, tmp_path):
-    again = lambda parameters=None, **more: ran(small_book, monkeypatch, parameters, **more)
+    again = lambda parameters=None, **more: sorted(ran(small_book, monkeypatch, parameters, **more))
     both = ["10_a", "results"]
     assert again() == both and again() == [] and again(fresh=True) == both
     assert again({"images": 3}) == ["10_a"] and again() == ["10_a"]
@@ -79,20 +82,211 @@ def test_a_page_runs_again_only_when_what_it_is_made_from_changed(small_book, mo
     for name in ("frugal/a.py", "book/measured/m.json", "requirements.lock"):
         (tmp_path / name).write_text("a: 2")
         assert again() == both, name
-    path = tmp_path / "notebooks" / "results.ipynb"
-    path.write_text(path.read_text().replace("print(7)", "print(8)"))
+    edit(tmp_path, "results", "print(7)", "print(8)")
     assert again() == ["results"]
 
 
-def test_pages_are_executed_and_a_failure_is_shown_whole(small_book, tmp_path):
+def test_the_longest_page_begins_first(small_book, monkeypatch, tmp_path):
+    assert ran(small_book, monkeypatch) == ["results", "10_a"]
+    (tmp_path / "book" / "seconds.json").write_text('{"10_a": [5, 5], "results": [9]}')
+    assert ran(small_book, monkeypatch, fresh=True) == ["10_a", "results"]
+
+
+def test_seconds_are_spread_evenly_where_the_cells_are_not_those_that_were_measured(small_book, tmp_path):
+    assert small_book.predicted(small_book.notebooks()) == {"10_a": [7], "results": [9]}
+    (tmp_path / "book" / "seconds.json").write_text('{"results": [4]}')
+    assert small_book.predicted(small_book.notebooks()) == {"10_a": [4], "results": [4]}
+
+
+def test_pages_are_executed_and_a_failure_is_shown_whole_and_ends_the_others(small_book, tmp_path):
     assert small_book.execute({"images": 5}) is None
-    executed = nbformat.read(tmp_path / "_build" / "source" / "notebooks" / "results.ipynb", as_version=4)
-    assert executed.cells[-1].outputs[0].text == "7\n"
-    path = tmp_path / "notebooks" / "results.ipynb"
-    path.write_text(path.read_text().replace("print(7)", "print(1 / 0)"))
+    executed = nbformat.read(small_book.SOURCE / "notebooks" / "results.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == "7\n" and len(executed.metadata["seconds"]) == 1
+    executed = nbformat.read(small_book.SOURCE / "notebooks" / "10_a.ipynb", as_version=4)
+    assert len(executed.cells) == 2 and len(executed.metadata["seconds"]) == 1
+    edit(tmp_path, "results", "print(7)", "print(1 / 0)")
+    edit(tmp_path, "10_a", "images = 2", "while True: pass")
     failure = small_book.execute({})
     assert failure.startswith("results.ipynb") and "ZeroDivisionError" in failure
     assert small_book.kept_with(small_book.SOURCE / "notebooks" / "results.ipynb") is None
+
+
+def test_a_kernel_that_dies_is_a_failure_of_its_page(small_book, tmp_path):
+    edit(tmp_path, "results", "print(7)", "import os; os._exit(1)")
+    assert small_book.execute({}).startswith("results.ipynb\nKernel died")
+
+
+def test_committed_outputs_say_which_library_they_belong_to(small_book, monkeypatch, tmp_path):
+    whose = lambda: small_book.committed(tmp_path / "_build" / "committed")
+    assert whose() == "2 of 2 pages do not say which library their outputs belong to."
+    ran(small_book, monkeypatch)
+    (small_book.SOURCE / "notebooks" / "hero.html").write_text("what a page wrote")
+    small_book.keep()
+    assert whose() == "All outputs belong to this state of the library."
+    assert (tmp_path / "_build" / "committed" / "notebooks" / "hero.html").exists()
+    edit(tmp_path, "results", "print(7)", "print(8)")
+    assert whose().endswith("renews: results.")
+    (tmp_path / "frugal" / "a.py").write_text("a: 2")
+    assert whose().endswith("renews: 10_a, results.")
+
+
+def test_seconds_are_kept_when_asked_for(small_book, monkeypatch, tmp_path):
+    ran(small_book, monkeypatch)
+    assert json.loads((tmp_path / "book" / "seconds.json").read_text())["10_a"] == [3, 4]
+    small_book.keep_seconds()
+    kept = json.loads((tmp_path / "book" / "seconds.json").read_text())
+    assert kept == {"10_a": [1.0], "results": [1.0]}
+
+
+def test_a_page_has_grown_when_its_share_has_by_half(book):
+    grown, known = sys.modules["pages"].grown, {"a": 100.0, "b": 50.0, "c": 1.0, "gone": 7.0}
+    assert grown({page: 3 * known[page] for page in "abc"}, known) == []  # a slower machine
+    assert grown({"a": 100, "b": 80, "c": 1}, known) == []
+    assert grown({"a": 100, "b": 120, "c": 1}, known) == ["b"]
+    assert grown({"a": 100, "b": 50, "c": 2, "new": 9}, known) == []  # too short to matter, and not known
+    assert grown({"a": 100, "b": 50, "c": 9}, known) == ["c"]
+
+
+def test_no_page_has_grown_without_a_word(book):
+    """`make notebooks` notes what a page took; `make clean notebooks seconds` accepts it."""
+    pages = sys.modules["pages"]
+    known = {page: sum(cells) for page, cells in json.loads((ROOT / "book/seconds.json").read_text()).items()}
+    assert list(known) == [path.stem for path in pages.notebooks()]
+    noted = {p.stem: nbformat.read(p, as_version=4).metadata.get("seconds") for p in pages.notebooks()}
+    assert pages.grown({page: seconds for page, seconds in noted.items() if seconds}, known) == []
+
+
+def simulated(progress, predicted, real, processes, at):
+    """What the bar forecasts at some times of a run whose cells take ``real`` seconds, and how long it takes."""
+    now, waiting, left, running, said = 0.0, list(predicted), {p: list(real[p]) for p in real}, {}, {}
+    bar = progress(predicted, processes, io.StringIO(), lambda: now)
+    while waiting or running:
+        while waiting and len(running) < processes:
+            page = waiting.pop(0)
+            bar.page_begins(page)
+            running[page] = now + left[page].pop(0)
+        page = min(running, key=running.get)
+        for now in [t for t in at if now <= t < running[page]]:
+            said[now] = now + bar.state()[1]
+        now = running[page]
+        bar.cell_ends(page)
+        if left[page]:
+            running[page] = now + left[page].pop(0)
+        else:
+            del running[page]
+            bar.page_ends(page)
+    return said, now
+
+
+@pytest.mark.parametrize("slower", [0.5, 1, 2])
+def test_after_a_minute_the_forecast_is_within_a_quarter(book, slower):
+    """17 pages, an import and 12 cells each, on a machine of another speed; a cell is off by a quarter more or less."""
+    errors = []
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        share = np.sort(draw.pareto(1.5, 17) + 0.1)[::-1]
+        share = np.minimum(share, share.sum() / 5)
+        cells = lambda s: [5, *(2300 * s / share.sum() * draw.dirichlet(np.ones(12)))]
+        predicted = {str(i): cells(s) for i, s in enumerate(share)}
+        real = {page: [slower * s * draw.lognormal(0, 0.25) for s in of] for page, of in predicted.items()}
+        said, took = simulated(sys.modules["progress"].Progress, predicted, real, 2, at=[60])
+        errors.append(abs(said[60] / took - 1))
+    assert np.median(errors) < 0.25
+
+
+def test_where_there_is_no_terminal_a_line_says_what_runs(book):
+    now, out = 0.0, io.StringIO()
+    bar = sys.modules["progress"].Progress({"a": [30, 30], "b": [60]}, 1, out, lambda: now)
+    bar.page_begins("a")
+    bar.show()
+    assert out.getvalue() == ""
+    now = 31.0
+    bar.cell_ends("a")
+    bar.show()
+    assert out.getvalue() == " 25%, 0 of 2 pages, 2 min left: a\n"
+    now = 46.0
+    assert bar.state()[0] == pytest.approx(45 / 120, abs=0.01)  # it moves within a cell too
+
+
+def test_an_unchanged_book_is_not_built_again(book, monkeypatch, tmp_path):
+    from play import assemble
+
+    source, built = tmp_path / "_build" / "source", []
+    (source / "book").mkdir(parents=True)
+    (source / "book" / "page.md").write_text("prose")
+    (tmp_path / "requirements.lock").touch()
+
+    def render(builder, source):
+        built.append(builder)
+        page = tmp_path / "_build" / builder / "index.html"
+        page.parent.mkdir(exist_ok=True)
+        page.write_text('<a href="#nowhere">' if (source / "book" / "fault.md").exists() else "")
+
+    for module in (book, sys.modules["pages"]):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "render", render)
+    monkeypatch.setattr(assemble, "assemble", lambda folder, cache: None)
+    both = lambda: [book.build(source, builder, False) for builder in ("html", "singlehtml")]
+    assert both() == both() == [0, 0] and built == ["html", "singlehtml"]
+    (source / "book" / "page.md").write_text("better prose")
+    assert both() == [0, 0] and len(built) == 4
+    assert book.build(source, "html", fresh=True) == 0 and len(built) == 5
+    (source / "book" / "fault.md").touch()
+    assert both() == both() == [1, 1] and len(built) == 9  # until it has no fault
+    monkeypatch.setattr(assemble, "assemble", lambda folder, cache: "no network")
+    (source / "book" / "fault.md").unlink()
+    assert both() == [0, 0] and both() == [0, 0] and built.count("html") == 7  # until it has its playground
+
+
+BUILD_SMALL = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv.pop(1))
+import build, pages
+build.ROOT = pages.ROOT = Path(sys.argv.pop(1))
+build.SOURCE = pages.SOURCE = pages.ROOT / "_build" / "source"
+sys.exit(build.main())
+"""
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def test_ctrl_c_is_one_sentence_and_leaves_no_kernel(tmp_path):
+    write_small_book(tmp_path)
+    pid = (
+        "import os; from pathlib import Path; Path('t').write_text(str(os.getpid())); os.rename('t', 'pid')\n"
+    )
+    edit(tmp_path, "results", "print(7)", json.dumps(pid + "while True: pass")[1:-1])
+    command = [sys.executable, "-c", BUILD_SMALL, str(ROOT / "book"), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as building:
+        wait_for(tmp_path / "_build" / "source" / "notebooks" / "pid", building)
+        building.send_signal(signal.SIGINT)
+        out, error = building.communicate()
+    assert building.returncode == 130 and out == ""
+    assert error == "\nbuild: interrupted; pages that had ended are kept\n"
+    kernel = int((tmp_path / "_build" / "source" / "notebooks" / "pid").read_text())
+    assert not psutil.pid_exists(kernel)
+
+
+def test_of_two_at_once_the_second_waits_with_a_sentence(tmp_path):
+    alone = tmp_path / "alone.py"
+    alone.write_bytes((ROOT / "book" / "alone.py").read_bytes())
+    begin = lambda *command: subprocess.Popen(
+        [sys.executable, str(alone), *command], stdout=subprocess.PIPE, text=True
+    )
+    first = begin(
+        "sh", "-c", f"touch '{tmp_path}/begun'; while [ ! -e '{tmp_path}/end' ]; do sleep 0.1; done"
+    )
+    wait_for(tmp_path / "begun", first)
+    second = begin("sh", "-c", f"[ -e '{tmp_path}/end' ] && echo after")
+    assert second.stdout.readline().startswith("Another make works in this folder")
+    (tmp_path / "end").touch()
+    assert second.communicate()[0] == "after\n" and second.returncode == 0 and first.wait() == 0
+    first.stdout.close()
 
 
 SOUND = '<a id="there" href="#there"></a><a href="b.html#two">b</a><img src="x.png" alt="a cross">'

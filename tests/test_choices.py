@@ -11,11 +11,11 @@ from frugal.show.choices import Line, choices, ranking
 MENUS = {"task": ["sr4", "box"], "passes": ["10", "20"]}
 
 
-def test_a_bar_is_as_long_as_its_number_and_a_picture_has_a_name():
-    lines = [Line("DPS", "#000000", [20.0], torch.zeros(3, 4, 4)), Line("a < b", "#ffffff", [22.5])]
+def test_a_bar_begins_at_zero_and_a_picture_has_a_name():
+    lines = [Line("DPS", "#000000", [15.0], torch.zeros(3, 4, 4)), Line("a < b", "#ffffff", [22.5])]
     text = ranking(["pSNR"], [".2f"], lines)
-    assert [int(w) for w in re.findall(r"width:(\d+)px", text)] == [4, 90]
-    assert "20.00" in text and "22.50" in text and "a &lt; b" in text
+    assert [int(w) for w in re.findall(r"width:(\d+)px", text)] == [60, 90]
+    assert "15.00" in text and "22.50" in text and "a &lt; b" in text
     assert text.count("<img") == 1 and 'alt="restored by DPS"' in text
 
 

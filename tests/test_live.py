@@ -10,6 +10,7 @@ from examples import by_node, seeded
 from frugal import Measurement, operators
 from frugal.laboratory import GaussianMixture
 from frugal.samplers import poster
+from frugal.samplers.walk import last, walk
 from frugal.schedule import Schedule
 from frugal.show import live
 
@@ -31,7 +32,8 @@ def test_points_end_where_the_librarys_do_from_the_same_noise(mixture, tmp_path)
     A = operators.make("inpaint", shape, mask=torch.tensor([1, 0]).reshape(shape))
     m = Measurement(torch.full((50, 1), SETTINGS["y"]).double(), A, SETTINGS["sigma"])
     denoise = lambda x, k: mixture.denoise(x.flatten(1), schedule.alpha_bar[k]).reshape(x.shape)
-    x, _ = poster.hybrid(denoise, schedule, m, draws.__next__, SETTINGS["zeta"], 1.0, SETTINGS["last"])
+    step = poster.hybrid(denoise, schedule, SETTINGS["zeta"], 1.0, SETTINGS["last"])
+    x = last(walk(step, schedule, m, draws.__next__)).x
     html = live.moons(mixture, schedule, SETTINGS, mixture.means[:2], "caption").data
     given = json.loads(html.split("frugalMoons, ", 1)[1].rsplit(");}</script>", 1)[0])
     case = {"mixture": given["mixture"], "alpha_bar": schedule.alpha_bar}

@@ -115,6 +115,24 @@ def test_metadata_name_the_same_version_and_licence():
     assert citation["title"] == zenodo["title"]
 
 
+def test_the_first_page_names_and_cites_whom_citation_cff_does():
+    citation, page = (
+        yaml.safe_load((ROOT / "CITATION.cff").read_text()),
+        (ROOT / "book" / "index.md").read_text(),
+    )
+    (poster,) = citation["references"]
+    authors = [f"{author['family-names']}, {author['given-names']}" for author in poster["authors"]]
+    for work, by in ((citation, f"{{{citation['authors'][0]['name']}}}"), (poster, " and ".join(authors))):
+        assert f"title = {{{work['title']}}},\n  author = {{{by}}}" in page
+    assert f"Version {citation['version']}" in page
+    assert citation["authors"][0]["name"].lower() in page.split("bibtex")[0].lower()
+
+
+def test_without_an_address_the_first_page_says_where_the_repository_is_and_with_one_it_links_there(launch):
+    says = lambda url: launch.told(url, ["Here."])
+    assert says("") == ["Here."] and "<https://github.com/a/b>" in says("https://github.com/a/b")[0]
+
+
 def test_binder_installs_what_make_setup_does():
     assert (ROOT / "binder" / "requirements.txt").read_text().split() == ["-r", "../requirements.lock"]
     makefile = (

@@ -8,6 +8,7 @@ from frugal import RestorationPipeline, Settings, prior
 from frugal.base.checks import Refusal
 from frugal.prior import step_sizes
 from frugal.prior.step_sizes import StepSizes
+from frugal.settings import Complete
 
 SIZES = StepSizes({"sr4": {0: {"zeta": 10.0, "lam": 1.0}, 50: {"zeta": 40.0, "lam": 1.5}}})
 
@@ -18,10 +19,10 @@ def test_half_of_the_steps_whatever_their_number():
 
 def test_each_method_takes_its_own_step_sizes():
     complete = lambda method, **given: Settings(**given).complete(method, "sr4", SIZES)
-    assert complete("dps") == Settings(100, zeta=10.0)
-    assert complete("dmps") == Settings(100, lam=1.5)
-    assert complete("hybrid") == Settings(100, switch=50, zeta=40.0, lam=1.5)
-    assert complete("spectral") == Settings(20)
+    assert complete("dps") == Complete(100, zeta=10.0)
+    assert complete("dmps") == Complete(100, lam=1.5)
+    assert complete("hybrid") == Complete(100, switch=50, zeta=40.0, lam=1.5)
+    assert complete("spectral") == Complete(20)
     assert complete("hybrid", switch="collapse").zeta == 40.0
     assert complete("hybrid", zeta=3, lam=0).zeta == 3 and complete("hybrid", zeta=3, lam=0).lam == 0
 

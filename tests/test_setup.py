@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,24 @@ def test_lock_pins_all_that_the_project_asks_for(lock, direct):
     assert all(version(pin) for pin in lock.values())
 
 
+def test_hashes_are_there_for_all_pins_but_those_of_torch(lock):
+    text = (ROOT / "requirements.hashes").read_text()
+    hashed = requirements(re.findall(r"^(\S+==.*?) \\\n +--hash=sha256:", text, re.M))
+    assert {name: version(pin) for name, pin in hashed.items()} == {
+        name: version(pin) for name, pin in lock.items() if name not in ("torch", "torchvision")
+    }, "run `make lock`"
+
+
+def test_lock_has_all_that_its_packages_need(lock):
+    """Nothing is resolved at set-up, torch's CUDA libraries apart."""
+    for name in lock.keys() - {"torch"}:
+        if lock[name].marker is None or lock[name].marker.evaluate():
+            for line in distribution(name).requires or []:
+                needed = Requirement(line)
+                if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                    assert needed.specifier.contains(version(lock[canonicalize_name(needed.name)])), name
+
+
 def test_environment_has_the_same_pins(lock, direct, project):
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert environment["channels"] == ["conda-forge", "nodefaults"]
@@ -100,8 +120,9 @@ def test_make_without_a_target_prints_help():
 
 def make(folder, *arguments, **environment):
     """Run `make` on this Makefile in ``folder``, with no environment active but the one given."""
-    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements.hashes", "book/alone.py"):
         if not (folder / name).exists():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
     return subprocess.run(
         ["make", "-C", folder, *arguments],
@@ -136,10 +157,16 @@ def test_an_old_python_gets_one_sentence(tmp_path):
     assert re.search(r"^frugal needs Python 3.11 or newer, and \S+ is 3.9.1; name another", run.stderr)
 
 
-def test_setup_is_done_once_and_again_when_interrupted_or_changed(tmp_path):
+@pytest.mark.parametrize("uv", [True, False])
+def test_setup_is_done_once_and_again_when_interrupted_or_changed(tmp_path, uv):
     """An active environment whose python only notes what it is asked for, and fails when told to."""
     active = tmp_path / "an environment"
-    script(active / "bin/python", f'echo "$*" >> "{tmp_path}/calls"', f'[ ! -e "{tmp_path}/no-network" ]')
+    script(
+        active / "bin/python",
+        f'[ "$1" != book/alone.py ] || exec {sys.executable} "$@"',
+        f'echo "$*" >> "{tmp_path}/calls"',
+        f'[ ! -e "{tmp_path}/no-network" ]' + ("" if uv else ' && [ "$2" != uv ]'),
+    )
 
     def steps():
         """Whether set-up came to its end, and what it asked of python."""
@@ -152,9 +179,27 @@ def test_setup_is_done_once_and_again_when_interrupted_or_changed(tmp_path):
     assert not steps()[0]
     (tmp_path / "no-network").unlink()
     whole, first = steps()
-    assert whole and any("requirements.lock" in line for line in first)
+    assert whole and any("torch==" in line for line in first)
+    by_pip = "-m pip install --no-deps --require-hashes -r requirements.hashes"
+    assert any("-m uv pip install" in line for line in first) and (by_pip in first) == (not uv)
     assert steps() == (True, [])
     with (tmp_path / "requirements.lock").open("a") as lock:
         lock.write("# changed\n")
     assert steps() == (True, first)
     assert not (tmp_path / ".venv").exists()
+
+
+def test_of_two_set_ups_at_once_the_second_waits_and_finds_all_done(tmp_path):
+    active = tmp_path / "environment"
+    script(
+        active / "bin/python",
+        f'[ "$1" != book/alone.py ] || exec {sys.executable} "$@"',
+        f'echo "$*" >> "{tmp_path}/calls"',
+        "sleep 0.2",
+    )
+    with ThreadPoolExecutor(2) as pool:
+        make(tmp_path, "help")  # which lays out the folder
+        runs = [pool.submit(make, tmp_path, "setup", VIRTUAL_ENV=str(active)) for _ in range(2)]
+    assert [run.result().returncode for run in runs] == [0, 0]
+    assert sum("Another make works in this folder" in run.result().stdout for run in runs) == 1
+    assert (tmp_path / "calls").read_text().count("-m frugal.lpips_weights") == 1

@@ -49,6 +49,17 @@ def test_an_interval_reaches_from_low_to_high(axis):
     assert axis.collections[1].get_segments()[0].tolist() == [[7, 0.5], [7, 3.0]]
 
 
+def test_series_stand_beside_each_other_on_named_lines(axis):
+    nothing = (float("nan"),) * 3
+    series = {"one": [(1.0, 0.5, 3.0), nothing], "two": [nothing, (2.0, 1.0, 4.0)]}
+    figures.forest(axis, ["a", "b"], series, {"one": "#112233", "two": "#445566"})
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["a", "b"]
+    first, second = axis.containers
+    assert first.lines[0].get_ydata().tolist() == pytest.approx([-0.11, 0.89])
+    assert second.lines[0].get_xdata()[1] == 2.0 and to_hex(second.lines[0].get_color()) == "#445566"
+    assert axis.get_ylim() == (1.5, -0.5)
+
+
 def test_a_gallery_has_a_row_for_each_entry_and_its_pictures_clipped():
     x = torch.tensor([-9.0, 0.0, 9.0]).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
     figure = figures.gallery(figures.labelled({"dps": x, "face": x[:1]}), ["a", "b", "c"])
@@ -76,6 +87,16 @@ def test_a_summary_has_its_caption_above_and_the_seconds_where_wanted():
     assert (caption, blank) == ("t = 100, k = 50", "")
     assert [cell.strip() for cell in head.split("|")] == ["", "", "pSNR (dB)", "LPIPS", ""]
     assert "seconds" in tables.summary(rows(), seconds=True).data.splitlines()[0]
+
+
+def test_a_file_of_another_prior_is_named(monkeypatch):
+    shown, pipe = [], page.prepare("faces64", "cpu")
+    monkeypatch.setattr(tables, "display", lambda text: shown.append(text.data))
+    tables.of_another_prior(pipe, "switches", "seeds")
+    assert shown == []
+    monkeypatch.setattr(pipe, "digest", lambda: "another")
+    tables.of_another_prior(pipe, "switches", "seeds")
+    assert shown == ["Measured with another prior: switches, seeds."]
 
 
 def test_a_mean_is_stated_with_its_interval_and_never_guessed():

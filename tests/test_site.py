@@ -1,12 +1,16 @@
 """The built site: no warning, no fault; and, where a browser is installed, its pages at work in it."""
 
+import base64
+import io
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from examples import loaded, seeded
+from PIL import Image
 
 from frugal import RestorationPipeline, Settings, images, metrics, operators
 from frugal.samplers import METHODS
@@ -16,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 in_a_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
 STEPS, SIGMA = 10, 0.01
+SAVES_DATA = "Object.defineProperty(navigator, 'connection', {value: {saveData: true}})"
+DONE = "document.querySelector('#play-told').textContent.startsWith('Done')"
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +34,13 @@ def build():
 
 @pytest.fixture(scope="module")
 def source(build, tmp_path_factory):
-    """The committed pages, and what other pages and the build add to them."""
+    """The committed pages, and what the build adds to them."""
+    from play.assemble import assemble
+
     folder = tmp_path_factory.mktemp("site") / "source"
-    for name in ("book", "notebooks"):
-        shutil.copytree(ROOT / name, folder / name)
-    for path in ROOT.glob("_*.yml"):
-        shutil.copy(path, folder)
-    for name in ("table1.json", "hero.html", "film.html"):  # which pages 10 and 07 write
-        (folder / "notebooks" / name).touch()
+    build.pages.committed(folder)
     cache = ROOT / "_build" / "engine"
-    if missing := build.assemble(folder / "book" / "_static" / "playground", cache):
+    if missing := assemble(folder / "book" / "_static" / "playground", cache):
         print(missing)
     return folder
 
@@ -45,7 +48,11 @@ def source(build, tmp_path_factory):
 @pytest.fixture(scope="module")
 def site(build, source):
     """The folder of the pages in HTML."""
-    return build.render("html", source, source.parent).parent
+    folder = build.render("html", source, source.parent).parent
+    (folder / "experiments.html").write_text(
+        loaded(ROOT / "book" / "play" / "stored.py").page()
+    )  # beside the book's own pages
+    return folder
 
 
 def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(build, site):
@@ -68,10 +75,13 @@ def browser():
 
 @pytest.fixture
 def opened(browser, site):
-    """(name, width, script) -> a page of the book, from a file and without a network, with what went wrong on it."""
+    """(name, width, script, choices) -> a page of the book, from a file and without a network, with what went wrong.
+
+    A reader who saves data: nothing runs before a button is pressed.
+    """
     contexts = []
 
-    def open_page(name, width=1280, script=""):
+    def open_page(name, width=1280, script=SAVES_DATA, choices=""):
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
         contexts.append(context)
         context.add_init_script(script)
@@ -80,7 +90,8 @@ def opened(browser, site):
         page.on("console", lambda m: m.type == "error" and page.wrong.append(m.text))
         page.on("pageerror", lambda error: page.wrong.append(str(error)))
         page.on("request", lambda r: r.url.startswith("http") and page.wrong.append(f"request: {r.url}"))
-        page.goto((site / f"{name}.html").as_uri())
+        page.goto((site / f"{name}.html").as_uri() + choices)
+        page.set_default_timeout(300_000)
         return page
 
     yield open_page
@@ -122,7 +133,6 @@ def test_the_playground_restores_what_the_library_does_from_the_same_noise(opene
     job["seen"] = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()
     job |= {"x0": images.shipped("faces", limit=1).flatten().tolist(), "y": m.y.flatten().tolist()}
     page = opened("book/playground")
-    page.set_default_timeout(300_000)
     ours = page.evaluate(
         """async ([job, noise]) => {
             await frugalPlayground.load();
@@ -141,7 +151,7 @@ def test_the_playground_restores_what_the_library_does_from_the_same_noise(opene
 
 @in_a_browser
 def test_the_playground_is_played_by_keyboard(opened, engine):
-    page = opened("book/playground")
+    page = opened("book/playground", choices="#task=inpaint")
     hidden = "frugalPlayground.seen.filter((value) => !value).length"
     page.focus("#play-picture")
     before = page.evaluate(hidden)
@@ -153,9 +163,7 @@ def test_the_playground_is_played_by_keyboard(opened, engine):
     page.select_option("#play-second", "")
     page.focus("#play-go")
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        "document.querySelector('#play-told').textContent.startsWith('Done')", timeout=300_000
-    )
+    page.wait_for_function(DONE)
     page.focus("#play-frame")
     page.keyboard.press("Home")
     assert page.inner_text("#play-frame-now") == "k = 10"
@@ -163,7 +171,7 @@ def test_the_playground_is_played_by_keyboard(opened, engine):
     page.keyboard.press("Enter")
     assert page.inner_text("#play-replay") == "Pause"
     page.keyboard.press("Enter")
-    assert page.inner_text("#play-replay") == "Play" and page.wrong == []
+    assert page.inner_text("#play-replay") == "Play the film" and page.wrong == []
 
 
 @in_a_browser
@@ -171,18 +179,17 @@ def test_a_run_is_stopped_and_another_follows(opened, engine):
     page = opened("book/playground")
     page.select_option("#play-steps", "100")
     page.click("#play-go")
-    page.wait_for_function(
-        "document.querySelector('#play-now').textContent.startsWith('Step 2')", timeout=300_000
-    )
+    page.wait_for_function("document.querySelector('#play-now').textContent.startsWith('Pass 4')")
     page.click("#play-stop")
-    page.wait_for_function("document.querySelector('#play-told').textContent === 'Stopped.'", timeout=60_000)
+    assert page.inner_text("#play-told").startswith("Stopped.")
+    with page.expect_download() as saved:
+        page.click("#play-save")
+    assert Image.open(saved.value.path()).height > 256
     page.select_option("#play-steps", "10")
     page.select_option("#play-draws", "2")
     page.select_option("#play-second", "")
     page.click("#play-go")
-    page.wait_for_function(
-        "document.querySelector('#play-told').textContent.startsWith('Done')", timeout=300_000
-    )
+    page.wait_for_function(DONE)
     assert page.locator("#play-all figure").count() == 4 and page.wrong == []  # two draws, mean and spread
 
 
@@ -202,11 +209,111 @@ def test_where_the_playground_cannot_run_it_says_why(opened, engine, script, sen
 
 @in_a_browser
 def test_bad_numbers_get_a_sentence(opened, engine):
-    page = opened("book/playground")
-    page.fill("#play-sigma", "-1")
-    page.click("#play-go")
-    assert page.inner_text("#play-told") == "The noise σ has to lie between 0 and 1."
-    page.fill("#play-sigma", "0.01")
+    page = opened("book/playground", choices="#task=inpaint")
+    for field, wrong, right, sentence in (
+        ("#play-sigma", "-1", "0.01", "The noise σ has to lie between 0 and 1."),
+        ("#play-sigma", "", "0.01", "The noise σ has to lie between 0 and 1."),
+        ("#play-seed", "", "0", "The seed has to be a whole number from 0 to 999999."),
+    ):
+        page.fill(field, wrong)
+        page.press(field, "Enter")
+        assert page.inner_text("#play-told") == sentence
+        page.fill(field, right)
     page.evaluate("frugalPlayground.seen.fill(0)")
     page.click("#play-go")
     assert page.inner_text("#play-told") == "Everything is hidden; leave at least one pixel."
+
+
+def pixels(page, canvas):
+    """What a canvas shows."""
+    return page.evaluate(f"document.querySelector('{canvas}').toDataURL()")
+
+
+@in_a_browser
+def test_what_the_samplers_are_given_is_that_of_the_picture_that_stands_there(opened, engine):
+    page = opened("book/playground", choices="#task=inpaint")
+    page.wait_for_function("frugalPlayground.seen.includes(0)")
+    shown = [pixels(page, "#play-seen")]
+    page.check("input[name=play-face][value='2']", force=True)
+    page.wait_for_function(f"document.querySelector('#play-seen').toDataURL() !== '{shown[0]}'")
+    shown.append(pixels(page, "#play-seen"))
+    page.select_option("#play-task", "sr4")
+    shown.append(pixels(page, "#play-seen"))
+    page.fill("#play-sigma", "0.5")
+    page.press("#play-sigma", "Tab")
+    shown.append(pixels(page, "#play-seen"))
+    assert len(set(shown)) == 4
+
+
+@in_a_browser
+def test_a_fast_stroke_has_no_gaps_and_a_picture_of_ones_own_frames_no_face(opened, engine):
+    page = opened("book/playground", choices="#task=inpaint")
+    page.click("#play-clear")
+    page.locator("#play-picture").scroll_into_view_if_needed()
+    box = page.locator("#play-picture").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 5, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, middle)  # one event for the whole way
+    page.mouse.up()
+    assert page.evaluate("frugalPlayground.seen.slice(32 * 64, 33 * 64).filter((value) => value).length") < 8
+    page.set_input_files("#play-file", ROOT / "frugal" / "pictures" / "faces" / "00.png")
+    page.wait_for_function("!document.querySelector('input[name=play-face]:checked')")
+    page.check("input[name=play-face][value='1']", force=True)
+
+
+@in_a_browser
+def test_a_link_shows_what_its_sender_saw_and_runs_by_itself(opened, engine):
+    sender = opened("book/playground", choices="#task=inpaint")
+    sender.wait_for_function("frugalPlayground.seen.includes(0)")
+    for name, choice in (("steps", "10"), ("first", "spectral"), ("second", "dmps")):
+        sender.select_option(f"#play-{name}", choice)
+    sender.fill("#play-seed", "3")
+    sender.press("#play-seed", "Enter")
+    sender.wait_for_function(DONE)
+    reader = opened("book/playground", script="", choices="#" + sender.url.split("#")[1])
+    reader.wait_for_function(DONE)
+    for canvas in (
+        "#play-seen",
+        "#play-methods figure:first-child canvas",
+        "#play-methods figure + figure canvas",
+    ):
+        assert pixels(reader, canvas) == pixels(sender, canvas)
+    assert sender.wrong == reader.wrong == []
+
+
+def picture(address):
+    """A picture that an address holds, (1, 3, 64, 64) in [-1, 1]."""
+    pixels = np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+@in_a_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_experiment_shows_a_stored_state_and_runs_to_the_same(opened, engine, width):
+    page = opened("experiments", width)
+    page.wait_for_function("window.frugalLive?.race")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    before = page.evaluate("frugalLive.centre.state()")
+    page.evaluate("frugalLive.centre.run()")
+    after = page.evaluate("frugalLive.centre.state()")
+    assert before["told"] == after["told"] != ""
+    for old, new in zip(before["shown"], after["shown"], strict=True):
+        assert metrics.psnr(picture(old["address"]), picture(new["address"])) > 40
+    assert page.wrong == []
+
+
+@in_a_browser
+def test_an_experiment_is_moved_by_keyboard_and_another_one_stops_it(opened, engine):
+    page = opened("experiments")
+    page.wait_for_function("window.frugalLive?.race")
+    told = lambda name: page.inner_text(f"[data-experiment={name}] .live-told")
+    page.focus("[data-experiment=centre] input[type=range]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('[data-experiment=centre] .play-main').hidden")
+    page.click("[data-experiment=switch] .play-main")
+    page.wait_for_function("!document.querySelector('[data-experiment=centre] .play-main').hidden")
+    assert told("centre").startswith("Stopped")
+    page.click("[data-experiment=switch] button:visible:has-text('Stop')")
+    assert told("switch") == "Stopped." and page.wrong == []

@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from frugal.base.checks import Refusal
+from frugal.metrics import METRICS, Metric
 from frugal.results import statistics, tables
 
 
@@ -31,10 +35,60 @@ def test_a_verdict_needs_an_interval_without_zero(bounds, better, word):
         ((-0.2, -0.05), "worse"),
         ((-0.2, 0.2), "not enough faces"),
         ((float("nan"), float("nan")), "not enough faces"),
+        ((0.02, 0.14), "level"),  # surely there, too small to see, and known to the margin
+        ((0.005, 0.195), "level"),
+        ((0.005, 0.205), "better"),
+        ((-0.01, 0.2), "not enough faces"),
+        ((-0.09, 0.1), "level"),
     ],
 )
 def test_with_a_margin_a_tie_is_told_from_too_few_faces(bounds, word):
     assert statistics.verdict((sum(bounds) / 2, *bounds), 1, margin=0.1) == word
+
+
+@pytest.mark.parametrize(
+    "words, word",
+    [
+        (("better", "better"), "better"),
+        (("better", "level"), "better"),
+        (("worse", "not enough faces"), "worse"),
+        (("better", "worse", "level"), "mixed"),
+        (("level", "level"), "level"),
+        (("level", "not enough faces"), "not enough faces"),
+        ((), "not enough faces"),
+    ],
+)
+def test_several_verdicts_make_one(words, word):
+    assert statistics.together(words) == word
+
+
+def test_so_many_pictures_show_a_difference_of_the_margins_size_as_often_as_was_asked():
+    """By simulation: of 4,000 trials with a true difference of the margin, 80 % leave out zero, and no fewer pictures do."""
+    some = np.random.default_rng(0).normal(0, 0.5, 40)
+    n = statistics.enough(list(some), margin=0.1, power=0.8)
+    spread = some.std(ddof=1)
+    shown = []
+    for count in (n, n // 2):
+        trials = np.random.default_rng(1).normal(0.1, spread, (4000, count))
+        half = stats.t.ppf(0.975, count - 1) * trials.std(1, ddof=1) / count**0.5
+        shown.append(np.mean(abs(trials.mean(1)) > half))
+    assert shown[0] == pytest.approx(0.8, abs=0.02) and shown[1] < 0.6
+    assert statistics.enough(list(some), 0.1, 0.95) > n > statistics.enough(list(some), 0.2, 0.8)
+    assert n == pytest.approx((1.96 + 0.84) ** 2 * spread**2 / 0.1**2, abs=3)  # the normal distribution's
+
+
+def test_with_enough_pictures_no_verdict_is_left_open():
+    some = list(np.random.default_rng(0).normal(0, 0.5, 30))
+    n = statistics.enough(some, 0.1)
+    half = stats.t.ppf(0.975, n - 1) * np.std(some, ddof=1) / n**0.5
+    assert half < 0.1 and statistics.verdict((0.0, -half, half), 1, 0.1) == "level"
+
+
+def test_how_many_are_enough_needs_a_spread_a_margin_and_a_chance():
+    assert statistics.enough([1.0, 1.0], 0.1) == 2
+    for wrong in (([1.0], 0.1, 0.8), ([1.0, 2.0], 0.0, 0.8), ([1.0, 2.0], 0.1, 1.0)):
+        with pytest.raises(Refusal, match="^differences, margin, power: "):
+            statistics.enough(*wrong)
 
 
 def test_holm_multiplies_the_smallest_p_values_most_and_keeps_their_order():
@@ -62,7 +116,6 @@ def test_the_table_pairs_pictures():
 def test_pairs_are_made_by_picture_and_the_others_are_counted():
     rows = rows_of([0.0, 10.0, 20.0, 30.0]) + list(reversed(rows_of([1.0, 12.0], "dmps")))
     assert statistics.differences(rows, "dmps", "dps", "psnr") == [1.0, 2.0]
-    assert statistics.without_partner(rows, "dmps", "dps") == 2
     assert tables.summary(rows).splitlines()[-1].startswith("dmps - dps leaves out 2 pictures")
 
 
@@ -83,3 +136,9 @@ def test_judged_says_when_there_is_nothing_to_judge():
     assert statistics.judged(rows, "dmps", "dps", "lpips") == ("not measured", "not measured")
     text, word = statistics.judged(rows, "dmps", "dps", "psnr")
     assert text.startswith("+1.250 [") and word == "undecided"
+
+
+def test_a_metric_that_a_file_is_older_than_is_left_out(monkeypatch):
+    monkeypatch.setitem(METRICS, "sharpness", Metric(lambda x, y: x, "sharpness", 1))
+    head, *_ = tables.summary(rows_of([0.0, 1.0]) + rows_of([1.0, 2.5], "dmps")).splitlines()
+    assert "pSNR" in head and "sharpness" not in head

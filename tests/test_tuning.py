@@ -2,21 +2,23 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from examples import small_pipe
 
-from frugal import metrics
-from frugal.prior import digest, step_sizes
+from frugal import images, metrics
+from frugal.prior import digest
+from frugal.prior.step_sizes import STEPS, StepSizes, read
 from frugal.runs import restore
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from measure import command, record, switches, tuning  # noqa: E402
+from experiments import command, stamp, switches, tuning  # noqa: E402
+from experiments.faces import SIGMA, Faces  # noqa: E402
 
 
 @pytest.fixture
@@ -33,22 +35,21 @@ def x0():
 @pytest.mark.parametrize("k", [0, 1, 2, 3])
 def test_a_branch_of_the_walk_is_the_pipelines_restoration(pipe, x0, task, k):
     """Three steps, pictures of several faces and step sizes together, against each alone."""
-    walk = tuning.Walk.of(pipe, x0, task, 3, seed=5)
+    faces = Faces.of(pipe, x0, task, 3, 5, SIGMA)
     face = torch.tensor([0, 1, 2, 2])
     zeta, lam = torch.tensor([0.3, 0.5, 0.2, 0.1]), torch.tensor([0.5, 1.0, 1.75, 1.0])
-    restored = walk.dmps(walk.dps(face, zeta, [0, 1, 2, 3])[k], k, face, lam)
+    restored = faces.dmps(lam, faces.dps(zeta, [0, 1, 2, 3], face)[k], k, face)
     for i, f in enumerate(face):
         one = x0[f : f + 1]
-        m, noise = restore.measure(one, task, tuning.SIGMA, 5), restore.generators(5, one, "sampler")
+        m, noise = restore.measure(one, task, SIGMA, 5), restore.generators(5, one, "sampler")
         out = pipe(m, "hybrid", 3, k, zeta[i].item(), lam[i].item(), generator=noise)
         # Rounding grows where a guess is near the clip, so a few pixels differ by more than the rest.
         assert (restored[i] - out.images[0]).abs().mean() < 1e-4
 
 
 def test_a_walk_may_stop_where_its_branch_begins(pipe, x0):
-    walk = tuning.Walk.of(pipe, x0, "sr4", 3, seed=5)
-    face, zeta = torch.arange(3), torch.full((3,), 0.3)
-    assert torch.equal(walk.dps(face, zeta, [], until=2)[2], walk.dps(face, zeta, [2])[2])
+    faces = Faces.of(pipe, x0, "sr4", 3, 5, SIGMA)
+    assert torch.equal(faces.dps(0.3, [2])[2], faces.dps(0.3, [0, 2])[2]) and 0 not in faces.dps(0.3, [2])
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -62,8 +63,7 @@ def test_every_setting_is_tried_on_every_face_however_the_batches_are_cut(pipe, 
         },
     )
     monkeypatch.setattr(tuning, "ZETAS", 3)
-    walk = tuning.Walk.of(pipe, x0, "sr4", 2, seed=0)
-    rows = tuning.tune(walk, x0, "sr4", (0, 50, 100), size)
+    rows = tuning.tune(Faces.of(pipe, x0, "sr4", 2, 0, SIGMA), x0, "sr4", (0, 50, 100), size)
     settings = [(row["switch"], row["zeta"], row["lam"]) for row in rows]
     zetas = tuning.grid("sr4")
     assert settings == [
@@ -72,8 +72,8 @@ def test_every_setting_is_tried_on_every_face_however_the_batches_are_cut(pipe, 
         *((100, None, lam) for lam in tuning.LAMS),
     ]
     row = rows[4]  # against the pipeline, with zeta at 2 steps
-    m, noise = restore.measure(x0, "sr4", tuning.SIGMA, 0), restore.generators(0, x0, "sampler")
-    out = pipe(m, "hybrid", 2, 1, row["zeta"] * step_sizes.STEPS / 2, row["lam"], generator=noise)
+    m, noise = restore.measure(x0, "sr4", SIGMA, 0), restore.generators(0, x0, "sampler")
+    out = pipe(m, "hybrid", 2, 1, row["zeta"] * STEPS / 2, row["lam"], generator=noise)
     mean = metrics.quality(out.images, x0)["psnr"]
     assert row["psnr"] == pytest.approx(sum(mean) / 3, rel=1e-4)
 
@@ -112,12 +112,13 @@ def test_the_choice_is_the_lowest_lpips_and_among_ties_the_highest_psnr():
 def test_what_is_chosen_becomes_the_priors_step_sizes_and_finished_tasks_are_kept(
     pipe, x0, monkeypatch, tmp_path
 ):
-    np.save(tmp_path / "faces.npy", ((x0.movedim(1, -1) + 1) * 127.5).round().byte().numpy())
-    monkeypatch.setattr(record, "prior_alone", lambda name: pipe)
+    (tmp_path / "faces").mkdir()
+    images.save(x0[0], tmp_path / "faces" / "a.png")
+    monkeypatch.setattr(stamp, "prior_alone", lambda name: pipe)
     monkeypatch.setattr(tuning, "ZETAS", 1)
     out, walks, tune = tmp_path / "tuning.json", [], tuning.tune
     monkeypatch.setattr(tuning, "tune", lambda *those: walks.append(those[2]) or tune(*those))
-    given = ["--images", str(tmp_path / "faces.npy"), "--limit", "1", "--steps", "2", "--switches", "0", "50"]
+    given = ["--images", str(tmp_path / "faces"), "--steps", "2", "--switches", "0", "50"]
     given += ["--device", "cpu", "--out", str(out), "--into", str(tmp_path)]
     if metrics.quality(x0, x0)["lpips"][0] is None:
         assert command.main(["tuning", *given, "--tasks", "sr4"]) == 2
@@ -125,27 +126,37 @@ def test_what_is_chosen_becomes_the_priors_step_sizes_and_finished_tasks_are_kep
     assert command.main(["tuning", *given, "--tasks", "sr4"]) == 0
     assert command.main(["tuning", *given, "--tasks", "sr4", "sr16"]) == 0
     assert walks == ["sr4", "sr16"]
-    content, sizes = json.loads(out.read_text()), step_sizes.read(tmp_path, digest(pipe.unet))
+    content, sizes = json.loads(out.read_text()), read(tmp_path, digest(pipe.unet))
     assert sizes.of("sr16", 0, 100) == content["chosen"]["sr16"]["0"]
-    assert set(record.STAMP) <= set(content["meta"]) and len(content["meta"]["pictures"]) == 1
+    assert set(stamp.STAMP) <= set(content["meta"]) and len(content["meta"]["pictures"]) == 1
 
 
-def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x0, monkeypatch):
+def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x0):
     """Four steps, of which k = 50 of 100 is two: a DPS step is two passes and a DMPS step one."""
-    monkeypatch.setattr(switches, "SWITCHES", (50,))
     rows = {0: {"zeta": 0.02, "lam": 1.0}, 50: {"zeta": 0.01, "lam": 1.5}, 100: {"zeta": 0.03, "lam": 1.75}}
-    pipe.step_sizes = step_sizes.StepSizes({"sr4": rows})
-    found = switches.variants(pipe, x0, "sr4", 4, seed=0)
-    assert {name: row[:2] for name, row in found.items()} == {
+    pipe.step_sizes = StepSizes({"sr4": rows})
+    faces_at, sizes = (
+        partial(Faces.of, pipe, x0, "sr4", seed=0, sigma=SIGMA),
+        lambda k: pipe.step_sizes.of("sr4", k, 4),
+    )
+    found = switches.against_dps(faces_at, sizes, 4, {"2": 2}, ["2"])
+    assert {name: (told["steps"], told["switch"]) for name, (_, told) in found.items()} == {
         "dps": (4, 0),
         "dmps": (4, 4),
         "same 2": (4, 2),
         "own 2": (4, 2),
         "equal 2": (3, 0),
     }
-    m, noise = restore.measure(x0, "sr4", tuning.SIGMA, 0), lambda: restore.generators(0, x0, "sampler")
-    for name, method in (("dps", "dps"), ("dmps", "dmps"), ("own 2", "hybrid"), ("equal 2", "dps")):
-        out = pipe(m, method, found[name][0], generator=noise())
-        assert (found[name][4] - out.images).abs().mean() < 1e-4, name
-    same = pipe(m, "hybrid", 4, 2, zeta=found["dps"][2], lam=1.5, generator=noise())
-    assert (found["same 2"][4] - same.images).abs().mean() < 1e-4
+    m, noise = restore.measure(x0, "sr4", SIGMA, 0), lambda: restore.generators(0, x0, "sampler")
+    for name, method in (
+        ("dps", "dps"),
+        ("dmps", "dmps"),
+        ("own 2", "hybrid"),
+        ("same 2", "hybrid"),
+        ("equal 2", "dps"),
+    ):
+        restored, told = found[name]
+        out = pipe(m, method, *(told[key] for key in ("steps", "switch", "zeta", "lam")), generator=noise())
+        assert (restored - out.images).abs().mean() < 1e-4, name
+    assert found["equal 2"][1]["zeta"] == pytest.approx(found["dps"][1]["zeta"] * 4 / 3)
+    assert found["own 2"][1]["zeta"] == pipe.step_sizes.of("sr4", 2, 4)["zeta"] < found["same 2"][1]["zeta"]

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from frugal.runs import restore
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
-from measure import conditions, published, rule, seeds  # noqa: E402
+from experiments import conditions, natural, published, rule, seeds  # noqa: E402
 
 SIZES = {"sr4": {0: {"zeta": 0.3, "lam": 1.0}}}
 
@@ -50,14 +51,14 @@ def restored(pipe, named, method, steps, **own):
 
 
 def test_the_short_step_is_eq_5_at_the_next_level_times_that_of_one_level(pipe, named, few):
-    walk = published.walk_of(pipe, named, 0)
-    x, every = walk.z[0], torch.arange(2)
-    out = published.short_dmps(walk, x, 1, 0.5)
-    a = float(pipe.scheduler.alphas[walk.schedule.timestep[1]])
+    faces = published.faces_of(pipe, named, 0)
+    x, S = faces.z[0], faces.schedule
+    out = faces.end(published.short(faces, 0.5), x, 1)
+    a = float(pipe.scheduler.alphas[S.timestep[1]])
     with torch.no_grad():
-        alone = walk.schedule.ancestral(1, x, pipe.denoiser(walk.schedule)(x, 1), walk.noise(1, every))
-    assert torch.allclose(out - alone, 0.5 * (1 - a) / a**0.5 * dmps_score(x, walk.m, 1.0), atol=1e-5)
-    assert torch.equal(published.short_dmps(walk, x, 1, 0), alone)
+        alone = S.ancestral(1, x, faces.denoise(x, 1), faces.z[-1])
+    assert torch.allclose(out - alone, 0.5 * (1 - a) / a**0.5 * dmps_score(x, faces.m, 1.0), atol=1e-5)
+    assert torch.equal(faces.end(published.short(faces, 0), x, 1), alone)
 
 
 def test_the_iterates_are_still_where_consecutive_ones_agree(monkeypatch):
@@ -69,7 +70,8 @@ def test_the_iterates_are_still_where_consecutive_ones_agree(monkeypatch):
 
 
 def test_published_variants_begin_with_the_librarys_own(pipe, named, few):
-    found = published.variants(pipe, named, 0, {"gaps": {"zeta": 0.4, "length": 0.5}})
+    faces = published.faces_of(pipe, named, 0)
+    found = published.variants(faces, {"gaps": {"zeta": 0.4, "length": 0.5}})
     for name, own in (("dps", {}), ("hybrid", {"switch": 2}), ("dmps", {})):
         assert (found[name][0] - restored(pipe, named, name, 4, **own)).abs().mean() < 1e-4
     of_kit = {f"{m} {name}" for m in ("dps", "hybrid") for name in ("kit", "weak", "gaps")}
@@ -78,16 +80,17 @@ def test_published_variants_begin_with_the_librarys_own(pipe, named, few):
 
 def test_a_condition_chooses_and_judges_with_the_librarys_samplers(pipe, named):
     c = conditions.Condition("sr4", 4, 0.01)
+    job = SimpleNamespace(pipe=pipe, args=SimpleNamespace(seed=0))
     sizes = {k: {"zeta": 0.3, "lam": 1.0} for k in ("0", "1", "2")}
-    rows = conditions.judged(pipe, named, c, sizes, 0)
+    rows = conditions.judged(job, named, c, sizes)
     methods = ["dps", "dmps", "same 23", "own 23", "same 50", "own 50", "equal 50"]
     assert list(dict.fromkeys(row["method"] for row in rows)) == methods
     assert {row["steps"] for row in rows if row["method"] == "equal 50"} == {3}
-    x = restored(pipe, named, "hybrid", 4, switch=2, zeta=0.3, lam=1.0)
+    x = restored(pipe, named, "hybrid", 4, switch=2, zeta=0.3, lam=1.75)
     (ours,) = (row["psnr"] for row in rows if (row["image"], row["method"]) == ("a.png", "own 50"))
     mse = ((x[0].clamp(-1, 1) - named["a.png"]) ** 2).mean()
     assert abs(ours - 10 * torch.log10(4 / mse)) < 1e-2
-    assert set(conditions.tuned(pipe, named, c, 0)) == {"0", "1", "2"}
+    assert set(conditions.tuned(job, named, c)) == {"0", "1", "2"}
 
 
 def test_the_rule_is_the_hybrid_at_the_k_that_it_found(pipe, named, few):
@@ -102,8 +105,25 @@ def test_the_rule_is_the_hybrid_at_the_k_that_it_found(pipe, named, few):
 
 def test_draws_of_one_measurement_differ_in_the_samplers_noise_alone(pipe, named, few):
     x0 = named["a.png"]
-    found = seeds.spread(pipe, x0, "sr4", "dps", 2)
+    found = seeds.spread(pipe, "a.png", x0, "sr4", "dps", 2)
     own = [restore.generator(seed, images.digest(x0), "sampler") for seed in (0, 1)]
     m = restore.measure(x0[None], "sr4", 0.01, 0)
     x = torch.cat([pipe(m, "dps", 4, generator=one).images for one in own])
     assert abs(found["spread"] - x.var(0).mean().sqrt()) < 1e-3 and found["spread"] > 0
+
+
+def test_photographs_are_restored_by_the_librarys_methods(pipe, named, monkeypatch):
+    monkeypatch.setattr(natural, "STEPS", 4)
+    monkeypatch.setattr(natural, "SWITCHES", (2,))
+    job = SimpleNamespace(pipe=pipe, args=SimpleNamespace(seed=0, tasks=["sr4"]), pictures=lambda: named)
+    runs = list(natural.runs(job))
+    assert [run.fields for run in runs] == [{"task": "sr4", "steps": 4}, {"task": "sr4", "steps": 20}]
+    found = natural.by_poster(job, named, "sr4") | natural.by_best(job, named, "sr4")
+    own = {"zeta": found["dps"][1]["zeta"], "lam": found["hybrid 2"][1]["lam"], "switch": 2}
+    for name, method, steps, told in (
+        ("dps", "dps", 4, {}),
+        ("dmps", "dmps", 4, {}),
+        ("hybrid 2", "hybrid", 4, own),
+        ("spectral", "spectral", 20, {}),
+    ):
+        assert (found[name][0] - restored(pipe, named, method, steps, **told)).abs().mean() < 1e-4, name

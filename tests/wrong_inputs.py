@@ -1,4 +1,4 @@
-"""Wrong input to Python and to the command: what is tried for ``book/wrong_input.md``, and how."""
+"""Wrong input to Python and to the command: what is tried for ``wrong_input.md``, and how."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ from frugal.base.checks import Refusal
 from frugal.cli import main
 from frugal.operators import two_functions
 
-SENTENCES = Path(__file__).parents[1] / "book" / "wrong_input.md"
+SENTENCES = Path(__file__).with_name("wrong_input.md")
 
 
 def namespace(folder: Path) -> dict:

@@ -1,16 +1,19 @@
 """Sphinx extension: buttons to the repository, Binder and Colab, where ``_config.yml`` names a repository.
 
-``repository: {url, branch}`` there is the one place; while the url is empty no page has a button. Binder opens the
-notebook in the repository. Colab opens a copy from the published site, which begins with a cell that fetches the book.
+``repository: {url, branch}`` there is the one place; while the url is empty no page has a button, and the directive
+``repository`` shows what stands in it instead of the address. Binder opens the notebook in the repository. Colab opens a copy from the published site, which begins with a cell that fetches the book.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 PUBLISHED = "gh-pages"  # the branch with the built book
 INSTALL = """# In Colab: fetch the book and what its pages need. Elsewhere this cell does nothing.
@@ -21,6 +24,23 @@ if "google.colab" in sys.modules:
     !pip install --quiet -e "/content/book[book]" && python -m frugal.lpips_weights
     %cd /content/book/notebooks
     sys.path.insert(0, "/content/book")"""
+
+
+class Repository(SphinxDirective):
+    """Where the repository is, or the directive's own words while there is no address."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        url, _ = repository(self.env.app)
+        shown = nodes.container()
+        self.state.nested_parse(StringList(told(url, self.content)), self.content_offset, shown)
+        return shown.children
+
+
+def told(url: str, otherwise: Sequence[str]) -> list[str]:
+    """The lines that say where the repository is."""
+    return [f"The repository is at <{url}>."] if url else list(otherwise)
 
 
 def buttons(url: str, branch: str, page: str) -> list[dict[str, str]]:
@@ -68,4 +88,5 @@ def add_cell(app: Sphinx, failure: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", add_buttons, priority=502)
     app.connect("build-finished", add_cell)
+    app.add_directive("repository", Repository)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

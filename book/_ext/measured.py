@@ -14,17 +14,17 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from frugal.metrics import METRICS
+from frugal.results.rows import Rows
 from frugal.results.statistics import judged, values
 
 MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
-HEAD = ["variant", "of, on", *(f"{metric.heading} minus ours" for metric in METRICS.values())]
 
 
 def line(rows: list[dict], name: str) -> list[str]:
     """The cells of one variant's row; the last word of a measure says what the variant is in it."""
     reference, task = next((row["reference"], row["task"]) for row in rows if row["method"] == name)
-    same = [row for row in rows if row["task"] == task]
-    return [f"`{name}`", f"{reference}, {task}", *(difference(same, name, reference, key) for key in METRICS)]
+    same, metrics = [row for row in rows if row["task"] == task], Rows(rows).metrics
+    return [f"`{name}`", f"{reference}, {task}", *(difference(same, name, reference, key) for key in metrics)]
 
 
 def difference(rows: list[dict], name: str, reference: str, key: str) -> str:
@@ -46,7 +46,9 @@ class Measured(SphinxDirective):
         self.env.note_dependency(str(path))
         try:
             meta, rows = json.loads(path.read_text()).values()
-            cells = [HEAD, ["---"] * len(HEAD), *(line(rows, name) for name in names)]
+            minus = [f"{METRICS[key].heading} minus ours" for key in Rows(rows).metrics]
+            head = ["variant", "of, on", *minus]
+            cells = [head, ["---"] * len(head), *(line(rows, name) for name in names)]
             lines = [f"| {' | '.join(row)} |" for row in cells]
             lines = lines if names else [MADE.format(**{**meta, **meta["arguments"]})]
         except Exception as error:  # whatever is wrong with the file, the build says so and stops

@@ -5,6 +5,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.singlehtml import SingleFileHTMLBuilder
+from sphinx_design.dropdown import dropdown_main
 
 
 class OnePage(SingleFileHTMLBuilder):
@@ -17,6 +18,13 @@ class OnePage(SingleFileHTMLBuilder):
 
     def get_outfilename(self, pagename: str) -> str:
         return str(Path(self.outdir) / "index.html")
+
+    def assemble_doctree(self) -> nodes.document:
+        """All pages in one tree, with what is folded on a screen unfolded."""
+        tree = super().assemble_doctree()
+        for fold in tree.findall(dropdown_main):
+            fold["opened"] = True
+        return tree
 
     def fix_refuris(self, tree: nodes.Node) -> None:
         """Of #document-PAGE#ANCHOR keep #ANCHOR: all pages are this one."""

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from frugal import RestorationPipeline, images, prior
 from frugal.base.files import whole
-from frugal.samplers import BEST, METHODS, POSTER
-from frugal.schedule import Schedule
 from frugal.prior.step_sizes import between, rings
+from frugal.samplers import BEST, METHODS, POSTER, Method
 
 HERE = Path(__file__).resolve().parent
 PRIOR, WEIGHTS = "faces64", "diffusion_pytorch_model.safetensors"
@@ -37,6 +36,7 @@ TASKS = {  # the page's, and the task whose step sizes it takes
     "deblur": "deblur",
 }
 FACES = 8
+PAGES = "N, P, given, pinv"  # of the formulas, what the page itself computes
 
 
 def assemble(folder: Path, cache: Path) -> str | None:
@@ -55,17 +55,16 @@ def assemble(folder: Path, cache: Path) -> str | None:
         return missing
     pipe = RestorationPipeline.from_pretrained(PRIOR)
     constants = f"const CONSTANTS = {json.dumps(schedules(pipe))};\n"
-    worker = "\n".join(
-        [bundle, constants, *((HERE / name).read_text() for name in ("formulas.js", "worker.js"))]
-    )
+    formulas = (HERE / "formulas.js").read_text()
+    worker = "\n".join([bundle, constants, formulas, (HERE / "worker.js").read_text()])
+    with whole(folder / "formulas.js") as partial:  # the page computes measurements with them
+        partial.write_text(f"window.frugalFormulas = (() => {{\n{formulas}\nreturn {{{PAGES}}};\n}})();\n")
     weights = (prior.locate(PRIOR) / "unet" / WEIGHTS).read_bytes()
     graphs = {name: packed((HERE / f"{name}.onnx").read_bytes()) for name in ("forward", "vjp")}
     script(folder / "engine.js", {"worker": worker, "engine": packed(wasm)})
     script(folder / "prior.js", {"weights": packed(weights), "place": WEIGHTS, **graphs})
     size = sum((folder / name).stat().st_size for name in ("engine.js", "prior.js"))
-    methods = {
-        name: {"label": METHODS[name].label, "colour": METHODS[name].colour} for name in (BEST, *POSTER)
-    }
+    methods = {name: told(METHODS[name]) for name in (BEST, *POSTER)}
     about = {"megabytes": round(size / 1e6), "faces": faces(), "steps": STEPS, "sizes": sizes(pipe)}
     about |= {"methods": methods, "best": BEST}
     script(folder / "about.js", about)
@@ -120,26 +119,46 @@ def as_classic(module: str) -> str:
 
 
 def schedules(pipe: RestorationPipeline) -> dict[str, object]:
-    """What the formulas take from Python: schedules and Eq. 14e's variances by number of steps and k, and the rings."""
+    """What the formulas take from Python, by spacing of the steps and their number: schedules, and what the guess
+    leaves open, Eqs. 14c and 14e, by k; and the ring of each wave."""
     found = {}
-    for steps in STEPS:
-        schedule = Schedule.from_scheduler(pipe.scheduler, steps)
-        levels = (between(pipe.step_sizes.spectrum, s**2) for s in schedule.s[1:])
-        byring = [
-            None,
-            *([[float(f"{v:.12g}") for v in line] for line in level.tolist()] for level in levels),
-        ]
-        found[steps] = {"timestep": schedule.timestep, "alpha_bar": schedule.alpha_bar, "rings": byring}
+    for spacing, method in {"even": METHODS["dps"], BEST: METHODS[BEST]}.items():
+        for steps in STEPS:
+            schedule, sizes = method.schedule(pipe.scheduler, steps), pipe.step_sizes
+            levels = (between(sizes.spectrum, s**2) for s in schedule.s[1:])
+            found[f"{spacing} {steps}"] = {
+                "timestep": schedule.timestep,
+                "alpha_bar": schedule.alpha_bar,
+                "rings": [None, *(level.tolist() for level in levels)],
+                "r2": [0, *(sizes.left_open(s**2) for s in schedule.s[1:])],
+            }
     ring = "".join(f"{n:x}" for n in rings(pipe.size, pipe.size).flatten().tolist())
     return {"schedules": found, "ring": ring}
 
 
 def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
-    """{task: {steps: [zeta, lam] by switch}}, the library's own."""
-    both = lambda *share: [round(v, 4) for v in pipe.step_sizes.of(*share).values()]
+    """{task: {steps: [[switch from which on they hold, zeta, lam], ...]}}, the library's own."""
+    found = {}
+    for task, name in TASKS.items():
+        found[task] = {}
+        for steps in STEPS:
+            rows = found[task][steps] = []
+            for switch in range(steps + 1):
+                own = pipe.step_sizes.of(name, switch, steps)
+                both = [round(own[size], 4) for size in ("zeta", "lam")]
+                if not rows or rows[-1][1:] != both:
+                    rows.append([switch, *both])
+    return found
+
+
+def told(method: Method) -> dict[str, object]:
+    """A method's name and colour; whether it back-propagates, and hands over to one that does not."""
+    handover = "switch" in method.parameters
     return {
-        task: {n: [both(name, switch, n) for switch in range(n + 1)] for n in STEPS}
-        for task, name in TASKS.items()
+        "label": method.label,
+        "colour": method.colour,
+        "gradient": method.gradient,
+        "handover": handover,
     }
 
 

@@ -1,10 +1,11 @@
 "use strict";
-/* The book's formulas in JavaScript, with its equation numbers, one function for each of the Python functions of the
-   same name; `tests/test_playground.py` holds them together.
+/* The book's formulas in JavaScript, with its equation numbers, one function for each of the Python
+   functions of the same name; `tests/test_playground.py` holds them together. A picture is a Float64Array
+   of 3 N N numbers in [-1, 1], colour by colour, row by row. */
 
-   A picture is a Float64Array of 3 N N numbers in [-1, 1], colour by colour, row by row. */
-
-const N = 64, P = N * N, C = 3;
+const N = 64;
+const P = N * N;
+const C = 3;
 const combine = (f, ...xs) => xs[0].map((_, i) => f(...xs.map((x) => x[i])));
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const zeros = (n) => new Float64Array(n);
@@ -17,39 +18,61 @@ function operator(s, U, Ut, V, Vt) {
 }
 const same = (y) => y;
 
-function inpainting(seen) { // seen: N N numbers, 0 where hidden
+function inpainting(seen) {
+  // seen: N N numbers, 0 where hidden
   const index = [];
   for (let i = 0; i < C * P; i++) if (seen[i % P]) index.push(i);
-  const V = (c) => { const x = zeros(C * P); index.forEach((at, i) => { x[at] = c[i]; }); return x; };
+  const V = (c) => {
+    const x = zeros(C * P);
+    index.forEach((at, i) => {
+      x[at] = c[i];
+    });
+    return x;
+  };
   return operator(zeros(index.length).fill(1), same, same, V, (x) => Float64Array.from(index, (i) => x[i]));
 }
 
 function superResolution(f) {
-  const n = N / f, block = zeros(C * P);
+  const n = N / f;
+  const block = zeros(C * P);
   for (let i = 0; i < C * P; i++) {
-    const row = Math.floor(i % P / N / f), column = Math.floor(i % N / f);
+    const row = Math.floor((i % P) / N / f);
+    const column = Math.floor((i % N) / f);
     block[i] = Math.floor(i / P) * n * n + row * n + column;
   }
-  const Vt = (x) => { const c = zeros(C * n * n); x.forEach((value, i) => { c[block[i]] += value / f; }); return c; };
+  const Vt = (x) => {
+    const c = zeros(C * n * n);
+    x.forEach((value, i) => {
+      c[block[i]] += value / f;
+    });
+    return c;
+  };
   return operator(zeros(C * n * n).fill(1 / f), same, same, (c) => block.map((b) => c[b] / f), Vt);
 }
 
 function colorization() {
-  const root = Math.sqrt(C), V = (c) => zeros(C * P).map((_, i) => c[i % P] / root);
+  const root = Math.sqrt(C);
+  const V = (c) => zeros(C * P).map((_, i) => c[i % P] / root);
   const Vt = (x) => zeros(P).map((_, i) => (x[i] + x[P + i] + x[2 * P + i]) / root);
   return operator(zeros(P).fill(1 / root), same, same, V, Vt);
 }
 
-/* Eqs. 1e and 1g for a blur that is the same mirrored: its Fourier transform is real, so V is the Hartley basis and
-   U is V with the transform's signs. */
+/* Eqs. 1e and 1g for a blur that is the same mirrored: its Fourier transform is real, so V is the Hartley
+   basis and U is V with the transform's signs. */
 function deblurring() {
-  const std = N / 32, reach = Math.ceil(3 * std), weight = (p) => Math.exp(-p * p / (2 * std * std));
+  const std = N / 32;
+  const reach = Math.ceil(3 * std);
+  const weight = (p) => Math.exp((-p * p) / (2 * std * std));
   const frequency = zeros(N).map((_, w) => {
-    let sum = 0, all = 0;
-    for (let p = -reach; p <= reach; p++) { sum += weight(p) * Math.cos(2 * Math.PI * w * p / N); all += weight(p); }
+    let sum = 0;
+    let all = 0;
+    for (let p = -reach; p <= reach; p++) {
+      sum += weight(p) * Math.cos((2 * Math.PI * w * p) / N);
+      all += weight(p);
+    }
     return sum / all;
   });
-  const transform = zeros(C * P).map((_, i) => frequency[i % N] * frequency[Math.floor(i % P / N)]);
+  const transform = zeros(C * P).map((_, i) => frequency[i % N] * frequency[Math.floor((i % P) / N)]);
   const U = (c) => hartley(combine((a, k) => a * Math.sign(k), c, transform));
   const Ut = (y) => combine((a, k) => a * Math.sign(k), hartley(y), transform);
   return operator(transform.map(Math.abs), U, Ut, hartley, hartley);
@@ -77,13 +100,34 @@ function columns(x, M) {
   return out;
 }
 const square = (f) => zeros(P).map((_, i) => f(Math.floor(i / N), i % N));
-const COS = square((i, j) => Math.cos(2 * Math.PI * i * j / N) / Math.sqrt(N));
-const SIN = square((i, j) => Math.sin(2 * Math.PI * i * j / N) / Math.sqrt(N));
+const COS = square((i, j) => Math.cos((2 * Math.PI * i * j) / N) / Math.sqrt(N));
+const SIN = square((i, j) => Math.sin((2 * Math.PI * i * j) / N) / Math.sqrt(N));
 
-function hartley(x) { // cas(a + b) = cos a cos b - sin a sin b + sin a cos b + cos a sin b
-  const c = rows(COS, x), s = rows(SIN, x);
-  return combine((a, b) => a + b, columns(combine((a, b) => a + b, c, s), COS), columns(combine((a, b) => a - b, c, s), SIN));
+function hartley(x) {
+  // cas(a + b) = cos a cos b - sin a sin b + sin a cos b + cos a sin b
+  const c = rows(COS, x);
+  const s = rows(SIN, x);
+  return combine(
+    (a, b) => a + b,
+    columns(
+      combine((a, b) => a + b, c, s),
+      COS,
+    ),
+    columns(
+      combine((a, b) => a - b, c, s),
+      SIN,
+    ),
+  );
 }
+
+/* task -> the operator, for which `seen` says what is not hidden */
+const OPERATORS = {
+  inpaint: inpainting,
+  sr4: () => superResolution(4),
+  sr16: () => superResolution(16),
+  colorize: colorization,
+  deblur: deblurring,
+};
 
 /* Eq. 1a */
 const measure = (A, x0, sigma, n) => combine((a, b) => a + sigma * b, A.A(x0), n);
@@ -93,130 +137,235 @@ function pinv(A, y) {
   return A.V(combine((c, s) => (s > least ? c / s : 0), A.Ut(y), A.s));
 }
 
-/* The measurement drawn at the size of the picture: y itself where it is one, else A^+ y. */
-const preview = (A, y) => (y.length === C * P ? y : pinv(A, y));
+/* What a sampler is given of a picture x0, {y, A, sigma}; its noise is another than that of the chain. */
+function given({task, seen, x0, sigma, seed}) {
+  const A = OPERATORS[task](seen);
+  return {A, sigma, y: measure(A, x0, sigma, normals(seed + 1e6)(A.s.length))};
+}
 
-/* ---- Schedule: S = {timestep, alpha_bar, ...} by k, written by Python ---- */
+/* ---- Schedule: S = {timestep, alpha_bar, r2, spectrum, ...} by k, of what Python writes ---- */
 
-function scheduled(timestep, alpha_bar) {
+function scheduled({timestep, alpha_bar, r2, rings}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
-  return {t: timestep.length - 1, timestep, alpha_bar, alpha, beta: alpha.map((a) => 1 - a)};
+  const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
+  return {
+    t: timestep.length - 1,
+    timestep,
+    alpha_bar,
+    alpha,
+    beta: alpha.map((a) => 1 - a),
+    r2,
+    s: alpha_bar.map((a) => Math.sqrt((1 - a) / a)),
+    spectrum,
+  };
 }
 
 /* Eq. 2r: E[x_0 | x_k] from v, clipped to [-1, 1] as the prior was trained. */
 function predicted_x0(S, k, v, x) {
-  const a = Math.sqrt(S.alpha_bar[k]), b = Math.sqrt(1 - S.alpha_bar[k]);
+  const a = Math.sqrt(S.alpha_bar[k]);
+  const b = Math.sqrt(1 - S.alpha_bar[k]);
   return combine((x_i, v_i) => Math.max(-1, Math.min(1, a * x_i - b * v_i)), x, v);
 }
 
 /* Eq. 0b */
 function ancestral(S, k, x, x0_hat, z) {
-  const to = S.alpha_bar[k - 1], left = 1 - S.alpha_bar[k];
-  const p = Math.sqrt(to) * S.beta[k] / left, q = Math.sqrt(S.alpha[k]) * (1 - to) / left;
-  const r = Math.sqrt(S.beta[k] * (1 - to) / left);
+  const to = S.alpha_bar[k - 1];
+  const left = 1 - S.alpha_bar[k];
+  const p = (Math.sqrt(to) * S.beta[k]) / left;
+  const q = (Math.sqrt(S.alpha[k]) * (1 - to)) / left;
+  const r = Math.sqrt((S.beta[k] * (1 - to)) / left);
   return combine((h, x_i, z_i) => p * h + q * x_i + r * z_i, x0_hat, x, z);
+}
+
+/* Eq. 14d: to a picture x_0 given y, with the noise that x_k has beside the guess, part of it new, or all. */
+function renoised(S, k, x, x0_hat, mean, z, allNew = false) {
+  const to = S.alpha_bar[k - 1];
+  const left = 1 - S.alpha_bar[k];
+  const a = Math.sqrt(S.alpha_bar[k]);
+  const variance = allNew ? 1 - to : ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
+  const kept = Math.sqrt(Math.max(0, 1 - to - variance));
+  const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
+  return combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z);
 }
 
 /* ---- The likelihood's pull ---- */
 
-/* Eq. 3g's step without zeta: the gradient of ||y - A x0_hat(x_k)|| in x_k. vjp: async (x, timestep, u) -> J^T u, with J
-   the Jacobian of v. Numbers that were clipped let nothing through. */
+/* Eq. 3g's step without zeta: the gradient of ||y - A x0_hat(x_k)|| in x_k. vjp: async (x, timestep, u) ->
+   J^T u, with J the Jacobian of v. Numbers that were clipped let nothing through. */
 async function residual_gradient(S, k, x, v, x0_hat, y, A, vjp) {
-  const a = Math.sqrt(S.alpha_bar[k]), b = Math.sqrt(1 - S.alpha_bar[k]);
-  const residual = combine((m, g) => m - g, y, A.A(x0_hat)), norm = Math.sqrt(dot(residual, residual));
+  const a = Math.sqrt(S.alpha_bar[k]);
+  const b = Math.sqrt(1 - S.alpha_bar[k]);
+  const residual = combine((m, g) => m - g, y, A.A(x0_hat));
+  const norm = Math.sqrt(dot(residual, residual));
   const open = combine((x_i, v_i) => (Math.abs(a * x_i - b * v_i) <= 1 ? 1 : 0), x, v);
-  const u = combine((g, o) => -g * o / norm, A.adjoint(residual), open);
+  const u = combine((g, o) => (-g * o) / norm, A.adjoint(residual), open);
   const back = await vjp(x, S.timestep[k], u);
   return combine((u_i, j) => a * u_i - b * j, u, back);
 }
 
 /* Eq. 6 */
 function dmps_score(S, k, x, y, A, sigma) {
-  const root = Math.sqrt(S.alpha_bar[k]), s2 = (1 - S.alpha_bar[k]) / S.alpha_bar[k];
-  const residual = combine((u, s, v) => u - s * v / root, A.Ut(y), A.s, A.Vt(x));
-  return A.V(combine((r, s) => (s > 0 ? s / (sigma ** 2 + s2 * s ** 2) * r / root : 0), residual, A.s));
+  const root = Math.sqrt(S.alpha_bar[k]);
+  const s2 = (1 - S.alpha_bar[k]) / S.alpha_bar[k];
+  const residual = combine((u, s, v) => u - (s * v) / root, A.Ut(y), A.s, A.Vt(x));
+  return A.V(combine((r, s) => (s > 0 ? ((s / (sigma ** 2 + s2 * s ** 2)) * r) / root : 0), residual, A.s));
 }
 
-/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; 8 steps of conjugate gradients. */
-function spectral_mean(x0_hat, y, A, sigma, c) {
-  const spread = (x) => W(combine((a, b) => a * b, c, Wt(x)));
-  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(spread(A.adjoint(u))));
-  const u = conjugate_gradients(K, combine((a, b) => a - b, y, A.A(x0_hat)), 8);
-  return combine((a, b) => a + b, x0_hat, spread(A.adjoint(u)));
+/* The mean of Eq. 14d where the guess's error has one variance r2 along every wave. */
+function centred_mean(x0_hat, y, A, sigma, r2) {
+  const residual = combine((u, s, v) => u - s * v, A.Ut(y), A.s, A.Vt(x0_hat));
+  const pull = A.V(combine((r, s) => ((r2 * s) / (sigma ** 2 + r2 * s ** 2)) * r, residual, A.s));
+  return combine((a, b) => a + b, x0_hat, pull);
 }
-function conjugate_gradients(K, b, iterations) {
-  let u = zeros(b.length), residual = b, p = b, now = dot(b, b);
+
+/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients,
+   steered where all singular values are one. */
+function spectral_mean(x0_hat, y, A, sigma, c, iterations = 16) {
+  const C_times = (x) => W(combine((a, b) => a * b, c, Wt(x)));
+  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
+  const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
+  const near = (r) => {
+    const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), c);
+    return A.A(W(inverse));
+  };
+  const residual = combine((a, b) => a - b, y, A.A(x0_hat));
+  const u = s2 ? conjugate_gradients(K, residual, iterations, near) : conjugate_gradients(K, residual, 8, same);
+  return combine((a, b) => a + b, x0_hat, C_times(A.adjoint(u)));
+}
+/* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
+function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
+  const z = noise();
+  const n = noise();
+  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, c, z));
+  const guess = combine((a, b) => a + b, x0_hat, moved);
+  return spectral_mean(guess, y.map((v, i) => v + tau * sigma * n[i]), A, sigma, c, 8);
+}
+function conjugate_gradients(K, b, iterations, about) {
+  let u = zeros(b.length);
+  let residual = b;
+  let z = about(b);
+  let p = z;
+  let now = dot(b, z);
   for (let i = 0; i < iterations; i++) {
-    const Kp = K(p), step = now / Math.max(dot(p, Kp), Number.MIN_VALUE), before = now;
+    const Kp = K(p);
+    const step = now / Math.max(dot(p, Kp), Number.MIN_VALUE);
+    const before = now;
     u = combine((a, d) => a + step * d, u, p);
     residual = combine((a, d) => a - step * d, residual, Kp);
-    now = dot(residual, residual);
-    p = combine((a, d) => a + now / Math.max(before, Number.MIN_VALUE) * d, residual, p);
+    z = about(residual);
+    now = dot(residual, z);
+    p = combine((a, d) => a + (now / Math.max(before, Number.MIN_VALUE)) * d, z, p);
   }
   return u;
 }
 
 /* Eq. 14e: cosine waves of light and of two colours */
-const COSINES = square((i, j) => Math.sqrt((i ? 2 : 1) / N) * Math.cos(Math.PI * i * (2 * j + 1) / (2 * N)));
+const COSINES = square(
+  (i, j) => Math.sqrt((i ? 2 : 1) / N) * Math.cos((Math.PI * i * (2 * j + 1)) / (2 * N)),
+);
 const COSINES_T = square((i, j) => COSINES[j * N + i]);
-const COLOURS = [[1, 1, 1], [1, 0, -1], [1, -2, 1]].map((row) => row.map((v) => v / Math.hypot(...row)));
+const COLOURS = [
+  [1, 1, 1],
+  [1, 0, -1],
+  [1, -2, 1],
+].map((row) => row.map((v) => v / Math.hypot(...row)));
 function coloured(x, weight) {
   return zeros(C * P).map((_, i) => {
-    const p = i % P, c = Math.floor(i / P);
+    const p = i % P;
+    const c = Math.floor(i / P);
     return weight(c, 0) * x[p] + weight(c, 1) * x[P + p] + weight(c, 2) * x[2 * P + p];
   });
 }
 const Wt = (x) => coloured(columns(rows(COSINES, x), COSINES), (c, d) => COLOURS[c][d]);
 const W = (c) => coloured(columns(rows(COSINES_T, c), COSINES_T), (d, e) => COLOURS[e][d]);
 
-/* The variances by wave from those by ring of frequency, for light and each colour; ring: a hexadecimal digit a wave. */
-const waves = (byRing, ring) => zeros(C * P).map((_, i) => byRing[Math.floor(i / P)][parseInt(ring[i % P], 16)]);
+/* The variances by wave from those by ring of frequency, for light and each colour; ring: a hexadecimal
+   digit a wave. */
+const waves = (byRing, ring) =>
+  zeros(C * P).map((_, i) => byRing[Math.floor(i / P)][parseInt(ring[i % P], 16)]);
 
-/* ---- One step of each sampler: -> [x_{k-1}, x0_hat] ---- */
+/* ---- A method is a step: (k, x_k, noise, m) -> [x_{k-1}, x0_hat], made for a prior {S, v, vjp} and its step
+   sizes. m: {y, A, sigma}; noise: () -> the next standard normal picture. Its `passes` at k count the network: forward, and once more
+   where it is back-propagated. ---- */
 
-async function dps_step({S, v, vjp}, k, x, z, {y, A, zeta}) { // Eq. 3g
-  const out = await v(x, S.timestep[k]), x0_hat = predicted_x0(S, k, out, x);
-  const gradient = await residual_gradient(S, k, x, out, x0_hat, y, A, vjp);
-  return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, z), gradient), x0_hat];
-}
-async function dmps_step({S, v}, k, x, z, {y, A, sigma, lam}) { // Eq. 4h
-  const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x), score = dmps_score(S, k, x, y, A, sigma);
-  const weight = lam * S.beta[k] / Math.sqrt(S.alpha[k]);
-  return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, z), score), x0_hat];
-}
-async function spectral_step({S, v}, k, x, z, {y, A, sigma, spectrum}) { // Eq. 14d, its noise that of the guess
-  const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x), mean = spectral_mean(x0_hat, y, A, sigma, spectrum[k]);
-  const to = S.alpha_bar[k - 1], left = 1 - S.alpha_bar[k], a = Math.sqrt(S.alpha_bar[k]);
-  const variance = (1 - to) / left * (1 - S.alpha_bar[k] / to), kept = Math.sqrt(Math.max(0, 1 - to - variance));
-  const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
-  return [combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z), x0_hat];
-}
-const METHODS = {
-  dps: dps_step,
-  dmps: dmps_step,
-  hybrid: (prior, k, x, z, m) => (k > m.switch ? dps_step : dmps_step)(prior, k, x, z, m), // page 07
-  spectral: spectral_step,
+const taking = (passes, step) => Object.assign(step, {passes: () => passes});
+
+const dps = ({S, v, vjp}, zeta) =>
+  taking(2, async (k, x, noise, {y, A}) => {
+    // Eq. 3g
+    const out = await v(x, S.timestep[k]);
+    const x0_hat = predicted_x0(S, k, out, x);
+    const gradient = await residual_gradient(S, k, x, out, x0_hat, y, A, vjp);
+    return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, noise()), gradient), x0_hat];
+  });
+const dmps = ({S, v}, lam) =>
+  taking(1, async (k, x, noise, {y, A, sigma}) => {
+    // Eq. 4h
+    const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+    const score = dmps_score(S, k, x, y, A, sigma);
+    const weight = (lam * S.beta[k]) / Math.sqrt(S.alpha[k]);
+    return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, noise()), score), x0_hat];
+  });
+const centred = ({S, v}) =>
+  taking(1, async (k, x, noise, {y, A, sigma}) => {
+    // Eq. 14b
+    const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+    return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
+  });
+/* Explore, then settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise. */
+const spectral = ({S, v}) => {
+  const by = (picture, allNew) =>
+    taking(1, async (k, x, noise, m) => {
+      const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+      return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
+    });
+  const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
+  const draw = (k, x0_hat, m, noise) => {
+    if (k === 1) return mean(k, x0_hat, m);
+    const tau = (2 / 3) * (1 - (S.s[k - 1] / S.s[k]) ** 2); // two thirds of Eq. 14h
+    return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], tau, noise);
+  };
+  return handover(by(mean, true), by(draw, false), (k) => S.s[k] <= 1);
 };
 
-/* A chain from pure noise to a picture. prior: {S, v, vjp}; m: {y, A, sigma, zeta, lam, switch, spectrum}; noise: () -> the
-   next standard normal picture. Yields {k, x, x0_hat} after every step. */
-async function* restore(method, prior, m, noise) {
-  let x = noise(), x0_hat;
-  for (let k = prior.S.t; k >= 1; k--) {
-    [x, x0_hat] = await METHODS[method](prior, k, x, noise(), m);
-    yield {k, x, x0_hat};
+/* The poster's idea (page 07): the step `early`, and `late` at every k for which `when(k)` holds. */
+function handover(early, late, when) {
+  const now = (k) => (when(k) ? late : early);
+  return Object.assign((k, x, noise, m) => now(k)(k, x, noise, m), {passes: (k) => now(k).passes(k)});
+}
+
+/* name -> step maker */
+const METHODS = {
+  dps: (prior, {zeta}) => dps(prior, zeta),
+  dmps: (prior, {lam}) => dmps(prior, lam),
+  hybrid: (prior, {zeta, lam, switch: last}) =>
+    handover(dps(prior, zeta), dmps(prior, lam), (k) => k <= last),
+  centred: (prior) => centred(prior),
+  spectral: (prior) => spectral(prior),
+};
+
+/* The one reverse loop: from pure noise, or from x at step k, to a picture. noise: () -> the next standard
+   normal picture. Yields {k, x, x0_hat, passes} after every step: x_{k-1}, the guess made at k, and the
+   passes so far. */
+async function* walk(step, S, m, noise, x = noise(), k = S.t) {
+  for (let passes = 0, x0_hat; k >= 1; k--) {
+    [x, x0_hat] = await step(k, x, noise, m);
+    passes += step.passes(k);
+    yield {k, x, x0_hat, passes};
   }
 }
 
 /* pSNR in dB of pictures in [-1, 1]; between two guesses it is c_k of Eq. 6a. */
 function psnr(a, b) {
   const d = combine((p, q) => p - q, a, b);
-  return 10 * Math.log10(4 * a.length / dot(d, d));
+  return 10 * Math.log10((4 * a.length) / dot(d, d));
 }
 
-/* A stream of standard normals from a seed: the uniforms of mulberry32, turned by Box and Muller's formula. */
+/* A stream of standard normals from a seed: the uniforms of mulberry32, turned by Box and Muller's formula.
+ */
 function normals(seed) {
-  let state = seed >>> 0, spare = null;
+  let state = seed >>> 0;
+  let spare = null;
   const uniform = () => {
     state = (state + 0x6d2b79f5) | 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);
@@ -224,8 +373,13 @@ function normals(seed) {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
   const normal = () => {
-    if (spare !== null) { const kept = spare; spare = null; return kept; }
-    const radius = Math.sqrt(-2 * Math.log(1 - uniform())), angle = 2 * Math.PI * uniform();
+    if (spare !== null) {
+      const kept = spare;
+      spare = null;
+      return kept;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
     spare = radius * Math.sin(angle);
     return radius * Math.cos(angle);
   };

@@ -1,9 +1,12 @@
-"use strict";
-/* The playground's worker: the engine, formulas.js and this, in one text, so that a page from a file can start it.
-   CONSTANTS, from Python: {schedules: {steps: {timestep, alpha_bar, rings}}, ring}. */
+/* The playground's worker: the engine, formulas.js and this, in one text, so that a page from a file can
+   start it. CONSTANTS, from Python: {schedules: {"even STEPS", "METHOD STEPS": {timestep,
+   alpha_bar, r2, rings}}, ring}. */
 
-let ort = null, files = null, stopped = false;
+let ort = null;
+let files = null;
+let stopped = false;
 const sessions = {};
+const schedules = {};
 
 async function unpacked(base64) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -19,9 +22,11 @@ async function load({engine, weights, place, forward, vjp}) {
   await session("forward");
 }
 
-async function session(name) { // the longer graph is set up when it is first needed
+async function session(name) {
+  // the longer graph is set up when it is first needed
   sessions[name] ||= await ort.InferenceSession.create(await unpacked(files[name]), {
-    executionProviders: ["wasm"], externalData: [files.weights],
+    executionProviders: ["wasm"],
+    externalData: [files.weights],
   });
   return sessions[name];
 }
@@ -34,48 +39,61 @@ const network = {
     (await (await session("vjp")).run({x: picture(x), t: tensor([t], 1), u: picture(u)})).back.data,
 };
 
-const OPERATORS = {
-  inpaint: inpainting,
-  sr4: () => superResolution(4),
-  sr16: () => superResolution(16),
-  colorize: colorization,
-  deblur: deblurring,
-};
-
-/* job: {task, seen, x0, sigma, steps, seed, draws, methods: [{name, switch, zeta, lam}, ...]}; a test may give y and noise.
-   Every method starts a draw from the same noise, and they take their steps in turn. */
+/* job: {task, seen, x0, sigma, steps, seed, draws, methods: [{name, steps, switch, zeta, lam, from}, ...]}.
+   Every method starts a draw from the same noise; the one that has used the fewest passes takes the next
+   step, so that they run side by side and the frugal one is done first. A method may have steps of its own,
+   and one with `from`: {k, x} goes on from x at step k. A test may give y and noise. */
 async function play(job) {
   stopped = false;
-  const {timestep, alpha_bar, rings} = CONSTANTS.schedules[job.steps];
-  const S = scheduled(timestep, alpha_bar), prior = {S, ...network}, A = OPERATORS[job.task](job.seen);
-  const needed = job.methods.some(({name}) => name === "spectral");
-  const spectrum = needed ? rings.map((byRing) => byRing && waves(byRing, CONSTANTS.ring)) : null;
-  const y = job.y ? Float64Array.from(job.y) : measure(A, job.x0, job.sigma, normals(job.seed + 1e6)(A.s.length));
-  postMessage({kind: "measured", y: preview(A, y)});
+  const m = given(job);
+  if (job.y) m.y = Float64Array.from(job.y);
   for (let draw = 0; draw < job.draws; draw++) {
-    const chains = job.methods.map(({name, ...own}) => {
-      const stream = normals(job.seed + draw);
-      let used = 0;
-      const noise = () => (job.noise ? Float64Array.from(job.noise[used++]) : stream(C * P));
-      return {chain: restore(name, prior, {y, A, sigma: job.sigma, spectrum, ...own}, noise), guess: null};
-    });
-    for (let k = S.t; k >= 1; k--)
-      for (const [method, run] of chains.entries()) {
-        const begin = performance.now(), {x, x0_hat} = (await run.chain.next()).value;
-        const c = run.guess && psnr(x0_hat, run.guess);
-        run.guess = x0_hat;
-        const quality = k === 1 ? psnr(x.map((v) => Math.max(-1, Math.min(1, v))), job.x0) : null;
-        postMessage({kind: "step", draw, method, k, x, x0_hat, c, quality, ms: performance.now() - begin});
-        await new Promise((resume) => setTimeout(resume)); // lets "stop" in
-        if (stopped) return postMessage({kind: "stopped"});
-      }
+    let runs = job.methods.map((own, method) => ({
+      method,
+      passes: 0,
+      guess: null,
+      chain: begun(own, job, draw, m),
+    }));
+    while (runs.length) {
+      const run = runs.reduce((a, b) => (b.passes < a.passes ? b : a));
+      postMessage({kind: "step", draw, method: run.method, ...(await advanced(run, m, job.x0))});
+      runs = runs.filter(({k}) => k !== 1);
+      await new Promise((resume) => setTimeout(resume)); // lets "stop" in
+      if (stopped) return postMessage({kind: "stopped"});
+    }
   }
   return postMessage({kind: "done"});
 }
+function begun({name, from, steps, ...own}, job, draw, m) {
+  const t = steps || job.steps;
+  const key = `${name} ${t}` in CONSTANTS.schedules ? `${name} ${t}` : `even ${t}`;
+  const S = (schedules[key] ||= scheduled(CONSTANTS.schedules[key], CONSTANTS.ring));
+  const stream = normals(job.seed + draw);
+  const numbers = job.noise && job.noise.map((z) => Float64Array.from(z));
+  const noise = () => (numbers ? numbers.shift() : stream(C * P));
+  for (let used = t; from && used >= from.k; used--) noise(); // what the steps before have drawn
+  return walk(METHODS[name]({S, ...network}, own), S, m, noise, from?.x, from?.k);
+}
+/* The next state of a run, with what the page tells of it. */
+async function advanced(run, m, x0) {
+  const begin = performance.now();
+  const {value: state} = await run.chain.next();
+  const ms = performance.now() - begin;
+  const residual = combine((a, b) => a - b, m.y, m.A.A(state.x0_hat));
+  const norm = Math.sqrt(dot(residual, residual));
+  const c = run.guess && psnr(state.x0_hat, run.guess);
+  const shown = state.k === 1 ? state.x : state.x0_hat;
+  Object.assign(run, {guess: state.x0_hat, passes: state.passes, k: state.k});
+  return {...state, c, norm, ms, quality: psnr(clipped(shown), x0)};
+}
+const clipped = (x) => x.map((v) => Math.max(-1, Math.min(1, v)));
 
 onmessage = async ({data}) => {
   try {
-    if (data.kind === "load") { await load(data); postMessage({kind: "loaded"}); }
+    if (data.kind === "load") {
+      await load(data);
+      postMessage({kind: "loaded"});
+    }
     if (data.kind === "play") await play(data.job);
     if (data.kind === "stop") stopped = true;
   } catch (error) {

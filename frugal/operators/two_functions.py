@@ -1,6 +1,5 @@
 """Operators of which only two functions are known, A and its adjoint: conjugate gradients instead of an SVD."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -140,17 +139,23 @@ def missing(_: torch.Tensor) -> torch.Tensor:
 
 
 def conjugate_gradients(
-    K: Callable[[torch.Tensor], torch.Tensor], b: torch.Tensor, iterations: int, stop: bool = False
+    K: Transform,
+    b: torch.Tensor,
+    iterations: int,
+    stop: bool = False,
+    about: Transform = lambda r: r,
 ) -> torch.Tensor:
     """u with K u = b for a symmetric K without negative eigenvalues, picture by picture; shape of b.
 
     ``iterations`` steps; with ``stop`` fewer, where every residual is down to rounding. That has to look at the
-    numbers in every step, which a GPU waits for.
+    numbers in every step, which a GPU waits for. ``about`` is near K's inverse, itself symmetric and positive: the
+    nearer, the fewer steps (preconditioning).
     """
     inner = lambda a, c: (a * c).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
     tiny, eps = torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).eps
-    u, residual, p = torch.zeros_like(b), b, b
-    now = first = inner(b, b)
+    u, residual, z = torch.zeros_like(b), b, about(b)
+    p, now = z, inner(b, z)
+    first = now
     for _ in range(iterations):
         if stop and (now <= eps**2 * first).all():
             break
@@ -158,6 +163,7 @@ def conjugate_gradients(
         curvature = inner(p, Kp)
         step = torch.where(curvature > 0, now / curvature.clamp_min(tiny), 0)
         u, residual = u + step * p, residual - step * Kp
-        before, now = now, inner(residual, residual)
-        p = residual + now / before.clamp_min(tiny) * p
+        z = about(residual)
+        before, now = now, inner(residual, z)
+        p = z + now / before.clamp_min(tiny) * p
     return u

@@ -20,7 +20,7 @@ from ..pipeline import RestorationOutput, RestorationPipeline
 from ..runs.origin import made_from, origin
 from ..runs.restore import generator, scored
 from ..samplers import METHODS
-from ..settings import Settings
+from ..settings import Complete, Settings
 from . import align, damage
 from .known import unknown
 
@@ -114,7 +114,7 @@ def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tup
     return left, top, side
 
 
-def identity(job: Job, done: Settings, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
+def identity(job: Job, done: Complete, m: Measurement, where: images.Crop, made_by: dict[str, object]) -> str:
     """All that decides the restored picture, as a text that is kept in its file."""
     y = hashlib.sha256(m.y.numpy().tobytes()).hexdigest()[:16]
     asked = {

@@ -1,10 +1,13 @@
 """From rows to verdicts: means, paired differences, their 95 % intervals, and what they say."""
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from statistics import stdev
 
 from scipy import stats
 
+from ..base.checks import Refusal
 from ..metrics import METRICS
 
 Interval = tuple[float, float, float]  # mean, low, high
@@ -29,12 +32,6 @@ def differences(rows: list[dict], method: str, reference: str, key: str) -> list
     """``method`` minus ``reference`` for every picture that has both."""
     ours, theirs = column(rows, method, key), column(rows, reference, key)
     return [ours[picture] - theirs[picture] for picture in ours if picture in theirs]
-
-
-def without_partner(rows: list[dict], method: str, reference: str) -> int:
-    """How many pictures have a row of only one of the two, and so no part in ``differences``."""
-    pictures = [column(rows, m, "method").keys() for m in (method, reference)]
-    return len(pictures[0] ^ pictures[1])
 
 
 def interval(numbers: Sequence[float]) -> Interval:
@@ -65,13 +62,57 @@ def verdict(triple: Interval, better: int, margin: float = 0.0) -> str:
     better  the sign of an improvement, as in ``metrics.METRICS``: 1 for pSNR, -1 for LPIPS
     margin  a difference that does not matter, such as ``MARGINS``
 
-    "better" or "worse" where the interval leaves out zero, else "undecided". With a margin: first "level", where
-    the interval lies within it, on whichever side of zero; and what is left open is "not enough faces".
+    "better" or "worse" where the interval leaves out zero and the mean is more than the margin. "level" where the
+    mean is within the margin and known to the margin: half of the interval is no longer than it. So a difference
+    that is surely there and too small to see is level. What is left holds zero and is too wide: "not enough
+    faces". Without a margin nothing can be level, and what is left is "undecided".
     """
-    low, high = sorted(better * bound for bound in triple[1:])
-    if margin and -margin <= low and high <= margin:
+    mean, low, high = triple
+    if (low > 0 or high < 0) and abs(mean) > margin:
+        return "better" if better * mean > 0 else "worse"
+    if margin and high - low <= 2 * margin:
         return "level"
-    return "better" if low > 0 else "worse" if high < 0 else "not enough faces" if margin else "undecided"
+    return "not enough faces" if margin else "undecided"
+
+
+def together(words: Iterable[str]) -> str:
+    """One verdict from several, such as those on pSNR and on LPIPS, or on every task.
+
+    "mixed" where one is better and one is worse; "better" or "worse" where one is and none says the opposite;
+    "level" where all are; else "not enough faces".
+    """
+    said = set(words)
+    if {"better", "worse"} <= said:
+        return "mixed"
+    for word in ("better", "worse"):
+        if word in said:
+            return word
+    return "level" if said == {"level"} else "not enough faces"
+
+
+def enough(differences: Sequence[float], margin: float, power: float = 0.8) -> int:
+    """How many pictures would show a difference of the margin's size, with a chance of ``power``.
+
+    The differences say how much pictures differ; their mean does not count. With so many pictures, a true
+    difference of ``margin`` has a 95 % interval that leaves out zero with that chance (Student's test, whose
+    power is a noncentral t); from a chance of a half on, the interval is so narrow that the rest is "level".
+    Returns 2 where the differences have no spread. Raises Refusal for fewer than two differences, a margin that
+    is not above 0, or a power outside (0.05, 1).
+    """
+    if len(differences) < 2 or not margin > 0 or not 0.05 < power < 1:
+        raise Refusal(
+            "differences, margin, power: two or more, above 0, and between 0.05 and 1 are needed, "
+            f"got {len(differences)}, {margin} and {power}"
+        )
+    spread, most = stdev(differences), 2
+
+    def seen(n: int) -> bool:
+        shift = margin / spread * n**0.5
+        return stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, shift) >= power
+
+    while spread and not seen(most):
+        most *= 2
+    return bisect_left(range(most + 1), True, lo=most // 2, key=seen) if most > 2 else 2
 
 
 def p_value(numbers: Sequence[float]) -> float:

@@ -20,7 +20,7 @@ from .. import images
 from ..base import files
 from ..measurement import Measurement
 from ..pipeline import RestorationPipeline
-from ..settings import Settings
+from ..settings import Complete
 from .origin import digest, made_from, origin
 
 VARIABLE = "FRUGAL_CHAINS"
@@ -45,7 +45,7 @@ def file_of(
     shared: Mapping[str, object] | None,
     m: Measurement,
     method: str,
-    done: Settings,
+    done: Complete,
     x0: torch.Tensor,
     what: str,
 ) -> list[Path | None]:

@@ -16,7 +16,7 @@ from ..base import provenance
 from ..measurement import LinearOperator
 from ..pipeline import RestorationPipeline
 from ..samplers import METHODS
-from ..settings import Settings
+from ..settings import Complete
 
 GRID = 2**16  # steps in 1: what is finer may be the rounding of another number of threads
 
@@ -43,7 +43,7 @@ def origin(pipe: RestorationPipeline) -> dict[str, object]:
 
 
 def made_from(
-    common: Mapping[str, object], A: LinearOperator, sigma: float, method: str, done: Settings
+    common: Mapping[str, object], A: LinearOperator, sigma: float, method: str, done: Complete
 ) -> dict[str, object]:
     """All that made the restorations from measurements by A, but for y and the noise that is drawn.
 

@@ -13,7 +13,7 @@ from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
 from ..samplers import POSTER
-from ..settings import Settings
+from ..settings import Complete, Settings
 from . import kept
 from .kept import Chain
 
@@ -59,7 +59,7 @@ def restore(
 
 
 def judged(
-    chains: list[Chain], x0: torch.Tensor, task: str, method: str, sigma: float, done: Settings
+    chains: list[Chain], x0: torch.Tensor, task: str, method: str, sigma: float, done: Complete
 ) -> tuple[list[dict], torch.Tensor]:
     """The rows and the restored pictures of ``restore``, from the chain of each picture."""
     restored = torch.stack([chain["x0"] for chain in chains])
@@ -107,7 +107,7 @@ def chains_of(
     task: str,
     method: str,
     sigma: float,
-    done: Settings,
+    done: Complete,
     with_guesses: bool = False,
 ) -> list[Chain]:
     """The chain of each picture: those that are kept are read, see ``kept``, the others computed together.
@@ -119,7 +119,9 @@ def chains_of(
     wanted = paths if with_guesses else ends
     chains = [kept.find(file) for file in wanted]
     if missing := [i for i, chain in enumerate(chains) if chain is None]:
-        for i, chain in zip(missing, computed(pipe, m[missing], x0[missing], method, done, with_guesses)):
+        for i, chain in zip(
+            missing, computed(pipe, m[torch.tensor(missing)], x0[missing], method, done, with_guesses)
+        ):
             chains[i] = chain
             kept.keep(wanted[i], chain)
             if with_guesses:
@@ -132,7 +134,7 @@ def computed(
     m: Measurement,
     x0: torch.Tensor,
     method: str,
-    done: Settings,
+    done: Complete,
     with_guesses: bool,
 ) -> list[Chain]:
     """The chains of ``chains_of`` by the pipeline, with the noise that belongs to the pictures x0."""

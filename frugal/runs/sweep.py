@@ -10,9 +10,8 @@ from diffusers.utils.torch_utils import randn_tensor
 from ..base.checks import Refusal
 from ..measurement import Measurement
 from ..pipeline import RestorationPipeline
-from ..samplers.poster import dmps, dps
 from ..samplers.walk import last, walk
-from ..settings import Settings
+from ..settings import Complete, Settings
 from . import kept
 from .kept import Chain
 from .restore import generators, judged, measure
@@ -56,13 +55,13 @@ def sweep(
 
 
 def walked(
-    pipe: RestorationPipeline, m: Measurement, x0: torch.Tensor, done: Settings, switches: Sequence[int]
+    pipe: RestorationPipeline, m: Measurement, x0: torch.Tensor, done: Complete, switches: Sequence[int]
 ) -> dict[int, list[Chain]]:
     """The chains of ``sweep``: {k: one for each picture}."""
     schedule, m, t = pipe.schedule("hybrid", done.steps), pipe.fitting(m), done.steps
-    denoise, noise = pipe.denoiser(schedule), generators(done.seed, x0, "sampler")
+    noise = generators(done.seed, x0, "sampler")
     z = [randn_tensor(x0.shape, noise, m.y.device, m.y.dtype) for _ in range(t + 1)]  # z[t - k + 1] at step k
-    early, late = dps(denoise, schedule, done.zeta), dmps(denoise, schedule, done.lam)
+    early, late = (pipe.step(method, done, schedule, tuple(x0.shape[1:])) for method in ("dps", "dmps"))
     found, seconds, start = {}, 0.0, time.perf_counter()
     path = walk(early, schedule, m, iter(z).__next__)
     x = z[0]

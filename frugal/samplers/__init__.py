@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from ..schedule import Schedule
 from .closed_form import centred, relay, spectral
 from .others import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
 from .poster import dmps, dps, hybrid
@@ -17,7 +19,7 @@ class Method:
     label       its name on the pages, and ``colour`` its colour, which the colour-blind can tell from the others
     parameters  the settings that are its own: "zeta", "lam", "switch"; "r2" and "spectrum" of the prior
     gradient    whether it back-propagates through the network, down to its switch where it has one
-    steps       how many it takes where none are asked for, and ``spacing`` how they lie, see ``Schedule``
+    steps       how many it takes where none are asked for; ``spacing`` and ``lowest`` say how they lie
     """
 
     make: Callable[..., Step]
@@ -27,6 +29,11 @@ class Method:
     gradient: bool = False
     steps: int = 100
     spacing: float = 1.0
+    lowest: int = 0
+
+    def schedule(self, scheduler: Any, steps: int) -> Schedule:
+        """Its ``Schedule`` of so many steps of a diffusers scheduler."""
+        return Schedule.from_scheduler(scheduler, steps, self.spacing, self.lowest)
 
     def backprops(self, steps: int, switch: int | str | None) -> int:
         """How many of its network calls are back-propagated; half of them where "collapse" finds the switch."""
@@ -40,7 +47,7 @@ METHODS = {
     "dmps": Method(dmps, "DMPS", "#D55E00", ("lam",)),
     "hybrid": Method(hybrid, "hybrid", "#009E73", ("zeta", "lam", "switch"), gradient=True),
     "centred": Method(centred, "centred", "#E69F00", ("r2",)),
-    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), steps=20),
+    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 20, 2.0, 10),
     "relay": Method(relay, "relay", "#AA4499", ("r2", "switch"), gradient=True),
     "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", gradient=True),
     "ddrm": Method(ddrm, "DDRM", "#882255"),

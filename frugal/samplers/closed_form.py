@@ -8,39 +8,62 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..guidance import centred_mean, spectral_mean
+from ..guidance import centred_mean, spectral_draw, spectral_mean
 from ..measurement import Measurement
-from ..schedule import Schedule, ddim, noise_in
+from ..schedule import ALL_NEW, Schedule, ddim, noise_in
 from .others import pigdm
 from .poster import when
-from .walk import Denoise, Noise, Step, Stepped, handover
+from .walk import Denoise, Noise, Step, Stepped, below, handover
 
-Mean = Callable[[int, torch.Tensor, Measurement], torch.Tensor]  # (k, x0_hat, m) -> E[x_0 | x_k, y]
+SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
+Picture = Callable[
+    [int, torch.Tensor, Measurement, Noise], torch.Tensor
+]  # (k, x0_hat, m, noise) -> x_0 given y
 
 
-def by_mean(denoise: Denoise, schedule: Schedule, mean: Mean, eta: float) -> Step:
-    """Eq. 14d (page 14): the mean with the noise of x_k given the *guess*, not given that mean; one pass a step."""
+def by_picture(denoise: Denoise, schedule: Schedule, picture: Picture, eta: float) -> Step:
+    """Eq. 14d (page 14): a picture x_0 given y, with the noise of x_k given the *guess*; one pass a step."""
 
     @torch.no_grad()
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
         x0_hat = denoise(x_k, k)
         eps = noise_in(schedule, k, x_k, x0_hat)
-        return Stepped(ddim(schedule, k, mean(k, x0_hat, m), eps, noise(), eta), x0_hat)
+        return Stepped(ddim(schedule, k, picture(k, x0_hat, m, noise), eps, noise(), eta), x0_hat)
 
     return step
 
 
 def centred(denoise: Denoise, schedule: Schedule, r2: Sequence[float], eta: float = 1.0) -> Step:
     """Eq. 14d with ``guidance.centred_mean``."""
-    return by_mean(denoise, schedule, lambda k, x0_hat, m: centred_mean(x0_hat, m, r2[k]), eta)
+    return by_picture(denoise, schedule, lambda k, x0_hat, m, _: centred_mean(x0_hat, m, r2[k]), eta)
 
 
 def spectral(
-    denoise: Denoise, schedule: Schedule, spectrum: Sequence[torch.Tensor], eta: float = 1.0
+    denoise: Denoise,
+    schedule: Schedule,
+    spectrum: Sequence[torch.Tensor],
+    undecided: float = 1.0,
+    share: float = 2 / 3,
 ) -> Step:
-    """Eq. 14d with ``guidance.spectral_mean``."""
-    mean = lambda k, x0_hat, m: spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
-    return by_mean(denoise, schedule, mean, eta)
+    """Explore, then settle (page 14): Eq. 14d in two phases, neither of which back-propagates.
+
+    While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, eta = 1,
+    and x_0 is drawn (``guidance.spectral_draw``) with ``share`` of the width 1 - (s_{k-1} / s_k)^2 that is right for
+    a Gaussian prior (Eq. 14h); the last step takes the mean.
+    """
+
+    def mean(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
+        return spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
+
+    def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
+        if k == 1:
+            return mean(k, x0_hat, m, noise)
+        tau = share * (1 - (schedule.s[k - 1] / schedule.s[k]) ** 2)
+        return spectral_draw(x0_hat, m, spectrum[k].to(x0_hat.device), tau, noise, SETTLED)
+
+    explore = by_picture(denoise, schedule, mean, ALL_NEW)
+    settle = by_picture(denoise, schedule, draw, 1.0)
+    return handover(explore, settle, below(undecided, schedule))
 
 
 def relay(

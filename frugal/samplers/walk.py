@@ -106,14 +106,13 @@ def handover(early: Step, late: Step, when: When) -> Step:
         if gone.all() or not gone.any():
             stepped = taken[bool(gone.any())](k, x_k, noise, m)
         else:
-            stepped = Stepped(torch.empty_like(x_k), torch.empty_like(x_k), torch.empty(len(x_k)).long())
+            x, x0_hat, passes = torch.empty_like(x_k), torch.empty_like(x_k), torch.zeros(len(x_k)).long()
             part = shared(noise)
             for those, one in ((~gone, early), (gone, late)):
                 i = those.nonzero()[:, 0]
                 here = i.to(x_k.device)
-                stepped.x[here], stepped.x0_hat[here], stepped.passes[i] = one(
-                    k, x_k[here], part(here), m[here]
-                )
+                x[here], x0_hat[here], passes[i] = one(k, x_k[here], part(here), m[here])
+            stepped = Stepped(x, x0_hat, passes)
         guesses = [*guesses[-1:], stepped.x0_hat]
         return stepped
 

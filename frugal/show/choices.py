@@ -47,20 +47,18 @@ class Line:
 
 
 def ranking(heads: Sequence[str], formats: Sequence[str], lines: Sequence[Line]) -> str:
-    """A table of ``lines`` in their order: name, then each number with a bar, from the least to the largest.
+    """A table of ``lines`` in their order: name, then each number with a bar that begins at zero.
 
     ``heads`` are the names of the numbers and ``formats`` say how they are written, such as ".2f".
     """
-    least, most = (
-        [pick(line.numbers[i] for line in lines) for i in range(len(heads))] for pick in (min, max)
-    )
+    most = [max(line.numbers[i] for line in lines) for i in range(len(heads))]
     pictured = any(line.picture is not None for line in lines)
     first = "<th>restored</th>" if pictured else ""
     text = f"<table><thead><tr>{first}<th>method</th>{''.join(f'<th>{escape(h)}</th>' for h in heads)}</tr></thead><tbody>"
     for line in lines:
         cells = ""
-        for value, low, high, form in zip(line.numbers, least, most, formats):
-            width = round(4 + (BAR - 4) * (value - low) / max(high - low, 1e-12))
+        for value, largest, form in zip(line.numbers, most, formats):
+            width = round(BAR * max(value, 0) / max(largest, 1e-12))
             cells += f'<td><i style="width:{width}px"></i>{value:{form}}</td>'
         shown = "" if line.picture is None else img(line.picture[None], f"restored by {line.name}")
         text += f'<tr style="--colour:{line.colour}">'

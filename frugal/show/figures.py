@@ -116,3 +116,22 @@ def intervals(
     axis.locator_params(axis="x", nbins=5)
     if reference is not None:
         axis.axvline(reference, color="0.4", linewidth=1, linestyle="--")
+
+
+def forest(
+    axis: Axes, names: Sequence[str], series: Mapping[str, Sequence[Interval]], colours: Mapping[str, str]
+) -> None:
+    """Lines named ``names``, the first on top, with a point and 95 % interval of each series on every line.
+
+    series   {label: (mean, low, high) for each name}; nan where a series has none there
+    colours  {label: colour}
+    """
+    for i, (label, triples) in enumerate(series.items()):
+        shift = 0.22 * (i - (len(series) - 1) / 2)
+        mean, low, high = np.transpose(triples)
+        places, reach = np.arange(len(names)) + shift, [mean - low, high - mean]
+        style = {"fmt": "o", "capsize": 2, "markersize": 4, "color": colours[label]}
+        axis.errorbar(mean, places, xerr=reach, label=label, **style)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.locator_params(axis="x", nbins=5)

@@ -10,11 +10,9 @@ from ..base import devices
 from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
+from ..results.claims import TABLE1 as TABLE1
 from ..runs import cost
 from . import figures
-
-# The poster's Table 1: seconds, pSNR (dB) and LPIPS, means over 20 faces.
-TABLE1 = {"dps": (17.72, 19.37, 0.25), "dmps": (9.19, 15.63, 0.41), "hybrid": (13.42, 19.97, 0.24)}
 
 
 def prepare(prior: str = "faces64", device: str | torch.device = "auto") -> RestorationPipeline:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
+from ..pipeline import RestorationPipeline
 from ..results import tables
+from ..results.rows import measured
 from ..results.statistics import interval, values, with_interval
 
 
@@ -28,3 +30,10 @@ def stated(rows: list[dict], method: str, key: str) -> str:
 def unbroken(text: str) -> str:
     """The text with a space after a comma that no line is broken at: an interval stays in one piece."""
     return text.replace(", ", ",&nbsp;")
+
+
+def of_another_prior(pipe: RestorationPipeline, *names: str) -> None:
+    """Show a sentence that names the measured files of another prior than ``pipe`` has; nothing where there is none."""
+    others = [name for name in names if measured(name).meta["prior_digest"] != pipe.digest()]
+    if others:
+        display(Markdown(f"Measured with another prior: {', '.join(others)}."))

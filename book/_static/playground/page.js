@@ -1,383 +1,307 @@
 "use strict";
-/* The playground's page: what is chosen, drawn and shown. The sampling is the worker's (formulas.js, worker.js). */
+/* The playground's form: what is chosen, and the run of it. */
 (() => {
-  const N = 64, P = N * N, $ = (id) => document.getElementById("play-" + id);
-  const held = window.frugalPlay || {missing: "The playground's files do not lie beside this page."};
-  const here = document.currentScript.src.replace(/[^/]*$/, "");
-  const METHODS = held.methods; // {name: {label, colour}}, as in the book's figures
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const {P, draw, preview, read} = window.frugalPictures;
+  const {about, missing, thrifty, sizes, load, run: runs, stop} = window.frugalNetwork;
+  const {given} = window.frugalFormulas || {};
+  const state = window.frugalState;
+  const result = window.frugalResult;
+  const $ = (id) => document.getElementById(`play-${id}`);
+  const value = (id) => $(id).value;
+  const number = (id) => (value(id).trim() === "" ? NaN : Number(value(id)));
+  const NAMES = ["task", "sigma", "first", "second", "steps", "draws", "seed", "k"]; // in the address
+  const seen = new Uint8Array(P).fill(1);
+  let face = "1";
+  let ownSizes = false;
+  let brush = null;
+  let run = null;
+  let turn = 0;
+  let busy = false;
+  const say = (text) => {
+    $("told").textContent = text;
+  };
 
-  /* ---- Whether it can run ---- */
+  /* ---- What is chosen ---- */
 
-  function missing() {
-    if (held.missing) return held.missing;
-    if (typeof WebAssembly !== "object") return "WebAssembly is off in this browser, and the network cannot run without it.";
-    const simd = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11]; // one SIMD instruction
-    if (!WebAssembly.validate(new Uint8Array(simd))) return "This browser is too old: it lacks WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4 and later have it).";
-    if (typeof DecompressionStream !== "function") return "This browser is too old: it lacks DecompressionStream (Chrome 80, Firefox 113, Safari 16.4 and later have it).";
-    if (typeof Worker !== "function") return "This browser runs no workers, and without one the network would freeze the page.";
+  /* The step sizes of a method: the library's for its share of DMPS steps, or what stands in the fields. */
+  function lengths(name) {
+    const steps = number("steps");
+    const last = {dps: 0, dmps: steps, hybrid: number("k")}[name] ?? 0;
+    return sizes(value("task"), steps, last);
+  }
+  function chosen() {
+    const names = [...new Set([value("first"), value("second")])].filter(Boolean);
+    const own = {zeta: number("zeta"), lam: number("lam")};
+    const methods = names.map((name) => ({
+      name,
+      switch: number("k"),
+      ...(ownSizes ? own : lengths(name)),
+    }));
+    const numbers = Object.fromEntries(
+      ["sigma", "steps", "seed", "draws"].map((name) => [name, number(name)]),
+    );
+    return {task: value("task"), seen: seen.slice(), x0: brush.paint.x.slice(), ...numbers, methods};
+  }
+  /* The sentence that says what is wrong with it, or nothing. */
+  function refused({task, sigma, seed}) {
+    if (task === "inpaint" && !seen.includes(1)) return "Everything is hidden; leave at least one pixel.";
+    if (!(sigma >= 0 && sigma <= 1)) return "The noise σ has to lie between 0 and 1.";
+    if (!Number.isInteger(seed) || seed < 0 || seed > 999999)
+      return "The seed has to be a whole number from 0 to 999999.";
+    if (ownSizes && !(number("zeta") >= 0 && number("lam") >= 0))
+      return "Step sizes have to be zero or larger.";
     return "";
   }
-  function cannot(sentence) {
-    $("cannot").textContent = sentence + " The film below shows a stored run.";
-    $("cannot").hidden = false;
-    $("form").hidden = true;
+  function link() {
+    const choices = {face, ...Object.fromEntries(NAMES.map((name) => [name, value(name)]))};
+    if (value("task") === "inpaint") choices.mask = state.packed(seen);
+    if (ownSizes) Object.assign(choices, {zeta: value("zeta"), lam: value("lam")});
+    history.replaceState(null, "", state.write(choices));
   }
-
-  /* ---- Pictures: Float32Array(3 P) in [-1, 1], and on canvases ---- */
-
-  const picture = new Float32Array(3 * P), seen = new Uint8Array(P).fill(1), cursor = {x: 32, y: 32};
-  const byte = (v) => Math.round((Math.max(-1, Math.min(1, v)) + 1) * 127.5);
-
-  function draw(canvas, x, mask) {
-    const context = canvas.getContext("2d"), image = context.createImageData(N, N);
-    for (let p = 0; p < P; p++) {
-      const hidden = mask && !mask[p], check = ((p % N) + Math.floor(p / N)) % 4 < 2 ? 96 : 160;
-      for (let c = 0; c < 3; c++) image.data[4 * p + c] = hidden ? check : byte(x[c * P + p]);
-      image.data[4 * p + 3] = 255;
+  /* Chooses what an address says; where it says nothing, or nothing that can be, what stands there stays. */
+  async function follow(hash) {
+    const choices = state.read(hash);
+    const mask = choices.mask && state.unpacked(choices.mask, P);
+    for (const name of NAMES.filter((one) => one in choices)) {
+      const old = value(name);
+      $(name).value = choices[name];
+      if (value(name) !== choices[name]) $(name).value = old; // it cannot be chosen
+      if (name === "steps") halves();
     }
-    context.putImageData(image, 0, 0);
+    if (mask) seen.set(mask);
+    ownSizes = "zeta" in choices && "lam" in choices;
+    settings();
+    if (ownSizes) for (const name of ["zeta", "lam"]) $(name).value = choices[name];
+    await choose(about.faces[choices.face - 1] ? choices.face : face);
+    return choices.face === "own"
+      ? "The link is to a picture of its sender's own, which no link can carry; here is face 1."
+      : "";
   }
-  const task = () => $("task").value;
-  const mask = () => (task() === "inpaint" ? seen : null);
 
+  function halves() {
+    $("k").max = value("steps");
+    $("k").value = value("steps") / 2;
+  }
+  async function choose(name, address = about.faces[name - 1]) {
+    try {
+      brush.paint.x = await read(address);
+    } catch {
+      say("This file is not a picture that the browser can read.");
+      return false;
+    }
+    face = name;
+    for (const input of $("faces").querySelectorAll("input")) input.checked = input.value === face;
+    return true;
+  }
+
+  const take = async (...one) => (await choose(...one)) && changed();
+
+  /* ---- What follows from it ---- */
+
+  function settings() {
+    const names = [value("first"), value("second")];
+    const hides = value("task") === "inpaint";
+    $("k-now").textContent = value("k");
+    $("hybrid").hidden = !names.includes("hybrid");
+    $("paint").hidden = $("how").hidden = $("original").hidden = !hides;
+    $("picture").classList.toggle("play-draws", hides);
+    if (ownSizes) return;
+    const shown = (name) => lengths(names.includes(name) ? name : "hybrid");
+    $("zeta").value = shown("dps").zeta;
+    $("lam").value = shown("dmps").lam;
+  }
+  /* The picture, and the measurement of it. */
   function show() {
-    draw($("picture"), picture, mask());
-    if (document.activeElement !== $("picture") || !mask()) return;
-    const context = $("picture").getContext("2d"), r = +$("brush").value;
-    context.globalCompositeOperation = "difference";
-    context.strokeStyle = "#fff";
-    context.strokeRect(cursor.x - r + 0.5, cursor.y - r + 0.5, 2 * r - 1, 2 * r - 1);
-    context.globalCompositeOperation = "source-over";
+    const job = chosen();
+    brush.show();
+    draw($("truth"), job.x0);
+    if (!refused(job)) draw($("seen"), preview(given(job)), job.task === "inpaint" ? job.seen : null);
   }
-  function stamp(value) {
-    const r = +$("brush").value;
-    for (let y = Math.max(0, cursor.y - r); y < Math.min(N, cursor.y + r); y++)
-      for (let x = Math.max(0, cursor.x - r); x < Math.min(N, cursor.x + r); x++) seen[y * N + x] = value;
+  /* After every change: a run that goes on is not of what stands there any more. */
+  function changed() {
+    const wrong = refused(chosen());
     show();
-  }
-  async function take(address) { // the centred square, halved until it fits, so that no pixel is skipped
-    const image = new Image();
-    image.src = address;
-    try { await image.decode(); } catch { return say("This file is not a picture that the browser can read."); }
-    const side = Math.min(image.naturalWidth, image.naturalHeight);
-    let now = canvas(side);
-    now.getContext("2d").drawImage(image, (side - image.naturalWidth) / 2, (side - image.naturalHeight) / 2);
-    while (now.width > N) {
-      const half = canvas(Math.max(N, Math.ceil(now.width / 2)));
-      half.getContext("2d").drawImage(now, 0, 0, half.width, half.width);
-      now = half;
-    }
-    const small = canvas(N), context = small.getContext("2d");
-    context.drawImage(now, 0, 0, N, N);
-    const {data} = context.getImageData(0, 0, N, N);
-    for (let p = 0; p < P; p++) for (let c = 0; c < 3; c++) picture[c * P + p] = data[4 * p + c] / 127.5 - 1;
-    return show();
-  }
-  function canvas(side) {
-    return Object.assign(document.createElement("canvas"), {width: side, height: side});
-  }
-
-  /* ---- The worker: its scripts are loaded when it is first needed ---- */
-
-  let worker = null, ready = null;
-  const say = (text) => { $("told").textContent = text; };
-  const script = (name) => new Promise((resolve, reject) => {
-    const element = document.createElement("script");
-    element.src = here + name;
-    element.onload = resolve;
-    element.onerror = () => reject(new Error(`the file ${name} does not lie beside this page`));
-    document.head.append(element);
-  });
-  function load() {
-    ready ||= (async () => {
-      say(`Reading the network, ${held.megabytes} MB …`);
-      await script("engine.js");
-      await script("prior.js");
-      say("Starting the network …");
-      const {worker: text, engine, weights, place, forward, vjp} = window.frugalPlay;
-      worker = new Worker(URL.createObjectURL(new Blob([text], {type: "text/javascript"})));
-      await answer({kind: "load", engine, weights, place, forward, vjp}, "loaded");
-      window.frugalPlay = null; // the long texts
-    })();
-    return ready;
-  }
-  /* Sends a message and waits for the last of its answers; each on the way goes to `each`. */
-  function answer(message, last, each = () => {}) {
-    return new Promise((resolve, reject) => {
-      worker.onerror = (event) => reject(new Error(event.message || "the worker did not start"));
-      worker.onmessage = ({data}) => {
-        if (data.kind === "failed") reject(new Error(data.message));
-        else if (data.kind === last || data.kind === "stopped") resolve(data.kind);
-        else each(data);
-      };
-      worker.postMessage(message);
-    });
+    if (!wrong) link();
+    if (busy) halt("Something was changed, so the run was stopped. Press Restore for a new one.");
+    else if (run)
+      say(wrong || "Changed: the results are of what was chosen before. Press Restore for new ones.");
+    if (run) result.stale(true);
   }
 
   /* ---- A run ---- */
 
-  let run = null; // {job, y, films: [[{k, x, x0_hat, c}]] of the first draw, draws: [[picture]]}
-
-  function job() {
-    const names = [$("first").value, $("second").value].filter((name, i, all) => name && all.indexOf(name) === i);
-    const own = {switch: +$("k").value, zeta: +$("zeta").value, lam: +$("lam").value};
-    return {
-      task: task(), seen: seen.slice(), x0: picture.slice(), sigma: +$("sigma").value, steps: +$("steps").value,
-      seed: Math.floor(+$("seed").value), draws: +$("draws").value, methods: names.map((name) => ({name, ...own, ...step(name)})),
-    };
-  }
-  /* DPS and DMPS have step sizes of their own where the numbers were not changed by hand. */
-  const step = (name) => (sizesChanged ? {} : sizes(name));
-  function sizes(name) {
-    const steps = +$("steps").value, k = name === "dps" ? 0 : name === "dmps" ? steps : +$("k").value;
-    const [zeta, lam] = held.sizes[task()][steps][k];
-    return {zeta, lam};
-  }
-
-  async function restore(given) {
-    run = {job: given, films: given.methods.map(() => []), draws: given.methods.map(() => [])};
-    const all = given.steps * given.draws * given.methods.length;
-    let done = 0, begin = 0;
-    panels();
-    return answer({kind: "play", job: given}, "done", (data) => {
-      begin ||= performance.now();
-      if (data.kind === "measured") {
-        run.y = data.y;
-        return draw($("seen"), data.y, given.task === "inpaint" ? given.seen : null);
-      }
-      const film = run.films[data.method];
-      if (data.draw === 0) film.push(data);
-      if (data.k === 1) drawn(data.method, data.x);
-      done += 1;
-      const left = (performance.now() - begin) / done * (all - done) / 1000;
-      $("bar").value = done / all;
-      $("now").textContent = `Step ${given.steps - data.k + 1} of ${given.steps}${given.draws > 1 ? `, draw ${data.draw + 1} of ${given.draws}` : ""}: ${(data.ms / 1000).toFixed(2)} s, about ${Math.ceil(left)} s left.`;
-      if (!calm || data.k % Math.ceil(given.steps / 4) === 1) { // four pictures a run where motion is not wanted
-        frame(data.method, data);
-        curve();
-      }
-      if (Math.floor(4 * done / all) > Math.floor(4 * (done - 1) / all) && done < all) say(`${25 * Math.floor(4 * done / all)} per cent done.`);
-      return null;
-    });
+  async function restore(job) {
+    run = result.begin(job, preview(given(job)));
+    result.stale(false);
+    result.plot(run);
+    const mine = run;
+    const begun = turn;
+    return runs(
+      job,
+      (step) => {
+        if (run !== mine || turn !== begun) return; // stopped
+        const quarter = Math.floor((4 * mine.done) / mine.all);
+        const {share, text} = result.take(mine, step);
+        $("bar").value = share;
+        $("now").textContent = text;
+        if (Math.floor(4 * share) > quarter && share < 1) say(`${25 * Math.floor(4 * share)} per cent done.`);
+      },
+      say,
+    );
   }
   async function go() {
-    const given = job(), sigma = given.sigma;
-    if (given.task === "inpaint" && !given.seen.includes(1)) return say("Everything is hidden; leave at least one pixel.");
-    if (!(sigma >= 0 && sigma <= 1)) return say("The noise σ has to lie between 0 and 1.");
-    if (!given.methods.every(({zeta, lam}) => zeta >= 0 && lam >= 0)) return say("Step sizes have to be zero or larger.");
-    busy(true);
+    const job = chosen();
+    const wrong = refused(job);
+    if (wrong) return say(wrong);
+    const mine = (turn += 1);
+    result.pause();
+    show();
+    working(true);
     try {
-      await load();
+      await load(say);
+      if (mine !== turn) return;
       say("Restoring …");
-      const begin = performance.now(), end = await restore(given);
+      const begin = performance.now();
+      const ended = await restore(job);
+      if (mine !== turn) return;
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-      say(end === "stopped" ? "Stopped." : `Done in ${seconds} s. ${run.films.map(told).join(" ")}`);
+      if (ended === "done") end(`Done in ${seconds} s. ${result.told(run)}`);
+      else end("Stopped, because something else began to run.");
     } catch (error) {
-      ready = null;
-      say(`The network could not run: ${error.message}.`);
+      if (mine === turn) end(`The network could not run: ${error.message}.`);
     }
+  }
+  function end(sentence) {
+    working(false);
     $("now").textContent = "";
-    curve();
-    return busy(false);
+    if (run?.films[0].length) result.film(run);
+    say(sentence);
   }
-  function told(film, i) {
-    const at = film.find(({c}) => c >= 20), quality = film[film.length - 1].quality.toFixed(1);
-    const decided = at ? `its guesses first agree to 20 dB with ${at.k - 1} steps left` : "its guesses never agree to 20 dB";
-    return `${METHODS[run.job.methods[i].name].label}: ${quality} dB pSNR to the picture; ${decided}.`;
+  function halt(sentence) {
+    turn += 1;
+    stop();
+    end(sentence);
   }
-  function busy(on) {
+  function working(on) {
+    busy = on;
     $("go").disabled = on;
     $("stop").disabled = !on;
-    $("save").disabled = on || !run || !run.draws[0][0];
-    $("film").hidden = on || !run || run.films[0].length < 2;
-    if (!$("film").hidden) {
-      const last = Math.min(...run.films.map((film) => film.length)) - 1;
-      $("frame").max = last;
-      $("frame").value = last;
-      moved();
-    }
-  }
-
-  /* ---- What a run shows ---- */
-
-  function figure(label, place) {
-    const element = document.createElement("figure"), caption = document.createElement("figcaption"), shown = canvas(N);
-    shown.setAttribute("role", "img");
-    shown.setAttribute("aria-label", label);
-    caption.textContent = label;
-    element.append(shown, caption);
-    place.append(element);
-    return shown;
-  }
-  function panels() {
-    $("methods").replaceChildren();
-    $("all").replaceChildren();
-    $("all").hidden = run.job.draws < 2;
-    $("moves").hidden = false;
-    run.panels = run.job.methods.map(({name}) => {
-      const {label} = METHODS[name], x = figure(`${label}: the chain`, $("methods")), x0_hat = figure(`${label}: the guess`, $("methods"));
-      const row = Object.assign(document.createElement("div"), {className: "play-draws-row"});
-      if (run.job.draws > 1) $("all").append(Object.assign(document.createElement("p"), {textContent: `${label}, all draws:`}), row);
-      return {x, x0_hat, row};
-    });
-  }
-  function frame(method, {x, x0_hat}) {
-    draw(run.panels[method].x, x);
-    draw(run.panels[method].x0_hat, x0_hat);
-  }
-  function drawn(method, x) { // every draw; of several also the mean and the spread
-    const all = run.draws[method], {row} = run.panels[method];
-    all.push(x);
-    if (run.job.draws < 2) return;
-    draw(figure(`draw ${all.length}`, row), x);
-    if (all.length < run.job.draws) return;
-    const mean = x.map((_, i) => all.reduce((sum, one) => sum + one[i], 0) / all.length);
-    const variance = x.map((_, i) => all.reduce((sum, one) => sum + (one[i] - mean[i]) ** 2, 0) / (all.length - 1));
-    const spread = Float64Array.from({length: 3 * P}, (_, i) => 4 * Math.sqrt((variance[i % P] + variance[P + i % P] + variance[2 * P + i % P]) / 3) - 1);
-    draw(figure("their mean", row), mean);
-    draw(figure("their spread, white from 0.5 on", row), spread);
-  }
-  function curve() { // c_k of Eq. 6a against k, from t on the left to 1 on the right
-    const left = 44, right = 352, top = 8, bottom = 132, most = 50, {steps, methods} = run.job;
-    const at = (k) => left + (steps - k) / Math.max(1, steps - 1) * (right - left), up = (c) => bottom - Math.min(most, Math.max(0, c)) / most * (bottom - top);
-    const text = (x, y, words, anchor = "middle") => `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="11" fill="currentColor">${words}</text>`;
-    let svg = `<path d="M${left} ${top}V${bottom}H${right}" fill="none" stroke="currentColor"/>`;
-    for (let c = 0; c <= most; c += 10) svg += text(left - 6, up(c) + 4, c, "end");
-    for (let i = 0; i <= 4; i++) { const k = Math.round(steps - (steps - 1) * i / 4); svg += text(at(k), bottom + 14, k); }
-    svg += text((left + right) / 2, bottom + 30, "steps that remain, k") + `<text transform="translate(11 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle" font-size="11" fill="currentColor">pSNR / dB</text>`;
-    svg += `<path d="M${left} ${up(20)}H${right}" stroke="currentColor" stroke-dasharray="4 3"/>` + text(right, up(20) - 4, "20 dB", "end");
-    methods.forEach(({name}, i) => {
-      const {colour, label} = METHODS[name], points = run.films[i].filter(({c}) => c !== null).map(({k, c}) => `${at(k).toFixed(1)},${up(c).toFixed(1)}`);
-      svg += `<polyline points="${points.join(" ")}" fill="none" stroke="${colour}" stroke-width="2" ${i ? 'stroke-dasharray="7 3"' : ""}/>`;
-      svg += `<path d="M${left + 8 + 90 * i} ${top + 4}h20" stroke="${colour}" stroke-width="2" ${i ? 'stroke-dasharray="7 3"' : ""}/>` + text(left + 32 + 90 * i, top + 8, label, "start");
-    });
-    const spoken = methods.map(({name}, i) => `${METHODS[name].label}: ${run.films[i].filter(({c}) => c !== null).map(({k, c}) => `${c.toFixed(0)} at ${k}`).slice(-1)[0] || "none yet"}`);
-    $("curve").innerHTML = `<title id="play-curve-title">pSNR in dB between consecutive guesses against the steps that remain. Last values: ${spoken.join("; ")}.</title>${svg}`;
-  }
-
-  let clock = null;
-  function moved() {
-    const i = +$("frame").value;
-    run.films.forEach((film, method) => frame(method, film[i]));
-    $("frame-now").textContent = `k = ${run.films[0][i].k}`;
-    $("frame").setAttribute("aria-valuetext", `${run.films[0][i].k} steps remain`);
-  }
-  function pause() {
-    clearInterval(clock);
-    clock = null;
-    $("replay").textContent = "Play";
-  }
-  function replay() {
-    if (clock) return pause();
-    const slider = $("frame");
-    if (+slider.value === +slider.max) slider.value = 0;
-    $("replay").textContent = "Pause";
-    clock = setInterval(() => {
-      slider.value = +slider.value + 1;
-      moved();
-      if (+slider.value === +slider.max) pause();
-    }, 250);
-    return moved();
-  }
-  function save() { // one PNG: what was given, what came back, the picture itself
-    const shown = [["measured", $("seen")]], edge = 4 * N;
-    run.draws.forEach((draws, i) => {
-      const one = canvas(N);
-      draw(one, draws[0]);
-      shown.push([METHODS[run.job.methods[i].name].label, one]);
-    });
-    const truth = canvas(N);
-    draw(truth, run.job.x0);
-    shown.push(["the picture", truth]);
-    const sheet = Object.assign(document.createElement("canvas"), {width: shown.length * (edge + 8) - 8, height: edge + 28});
-    const context = sheet.getContext("2d");
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, sheet.width, sheet.height);
-    context.imageSmoothingEnabled = false;
-    context.fillStyle = "#000";
-    context.font = "16px sans-serif";
-    shown.forEach(([label, one], i) => {
-      context.drawImage(one, i * (edge + 8), 0, edge, edge);
-      context.fillText(label, i * (edge + 8) + 4, edge + 20);
-    });
-    const link = document.createElement("a");
-    link.download = `frugal-${run.job.task}-seed${run.job.seed}.png`;
-    link.href = sheet.toDataURL();
-    link.click();
+    $("save").disabled = on || !run?.films[0].length;
+    if (on) $("film").hidden = true;
   }
 
   /* ---- The form ---- */
 
-  let sizesChanged = false;
-  function settings() { // what depends on other choices
-    const steps = +$("steps").value, names = [$("first").value, $("second").value];
-    $("k").max = steps;
-    $("k-now").textContent = $("k").value;
-    $("hybrid").hidden = !names.includes("hybrid");
-    $("paint").hidden = $("how").hidden = task() !== "inpaint";
-    $("picture").classList.toggle("play-draws", task() === "inpaint");
-    if (sizesChanged) return;
-    const of = (name) => names.includes(name) ? name : "hybrid";
-    $("zeta").value = sizes(of("dps")).zeta;
-    $("lam").value = sizes(of("dmps")).lam;
-  }
-  function start() {
-    held.faces.forEach((address, i) => {
-      const label = document.createElement("label"), input = document.createElement("input"), image = new Image();
-      Object.assign(input, {type: "radio", name: "play-face", value: i, checked: i === 0, onchange: () => take(address)});
+  function menus() {
+    about.faces.forEach((address, i) => {
+      const label = document.createElement("label");
+      const input = document.createElement("input");
+      const image = new Image();
+      Object.assign(input, {
+        type: "radio",
+        name: "play-face",
+        value: String(i + 1),
+        onchange: () => take(input.value),
+      });
       Object.assign(image, {src: address, alt: `synthetic face ${i + 1}`});
       label.append(input, image);
       $("faces").append(label);
     });
-    const more = {[held.best]: ", the book's best", dps: " (three times slower)"};
-    for (const [name, {label}] of Object.entries(METHODS))
+    const more = {[about.best]: ", the book's best", dps: ", two passes a step"};
+    for (const [name, {label}] of Object.entries(about.methods))
       for (const menu of [$("first"), $("second")]) menu.append(new Option(label + (more[name] || ""), name));
     $("second").prepend(new Option("nothing", ""));
-    $("second").value = "dmps";
-    held.steps.forEach((n) => $("steps").append(new Option(n, n, n === 20, n === 20)));
-    $("k").max = 20;
-    $("k").value = 10;
-    $("weight").textContent = `The first run reads ${held.megabytes} MB from beside this page. Nothing is sent.`;
-
-    $("form").onsubmit = (event) => event.preventDefault();
-    $("file").onchange = () => $("file").files[0] && take(URL.createObjectURL($("file").files[0]));
-    $("steps").onchange = () => { $("k").max = $("steps").value; $("k").value = $("steps").value / 2; sizesChanged = false; settings(); };
-    for (const name of ["task", "first", "second"]) $(name).onchange = () => { sizesChanged = false; settings(); show(); };
-    $("k").oninput = settings;
-    $("zeta").oninput = $("lam").oninput = () => { sizesChanged = true; };
-    $("box").onclick = () => { for (let p = 0; p < P; p++) if (Math.abs((p % N) - 31.5) < 16 && Math.abs(Math.floor(p / N) - 31.5) < 16) seen[p] = 0; show(); };
-    $("clear").onclick = () => { seen.fill(1); show(); };
-    $("go").onclick = go;
-    $("stop").onclick = () => worker && worker.postMessage({kind: "stop"});
-    $("save").onclick = save;
-    $("replay").onclick = replay;
-    $("frame").oninput = () => { pause(); moved(); };
-
-    const paint = (event) => {
-      const box = $("picture").getBoundingClientRect();
-      cursor.x = Math.floor((event.clientX - box.left) / box.width * N);
-      cursor.y = Math.floor((event.clientY - box.top) / box.height * N);
-      stamp($("erase").checked ? 1 : 0);
-    };
-    $("picture").onpointerdown = (event) => { if (mask()) { $("picture").setPointerCapture(event.pointerId); paint(event); } };
-    $("picture").onpointermove = (event) => { if (mask() && event.buttons & 1) paint(event); };
-    $("picture").onkeydown = (event) => {
-      const move = {ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, -2], ArrowDown: [0, 2]}[event.key];
-      if (!mask() || !(move || event.key === " " || event.key === "Backspace")) return;
-      event.preventDefault();
-      event.stopPropagation(); // the theme turns pages by arrow keys
-      if (move) { cursor.x = Math.max(0, Math.min(N, cursor.x + move[0])); cursor.y = Math.max(0, Math.min(N, cursor.y + move[1])); show(); }
-      else stamp(event.key === " " ? 0 : 1);
-    };
-    $("picture").onfocus = $("picture").onblur = show;
-
-    $("form").hidden = false;
-    settings();
-    take(held.faces[0]).then(() => $("box").click());
-    window.frugalPlayground = {load, restore, seen, last: () => run}; // for the book's own tests
+    $("first").value = "dps";
+    $("second").value = "hybrid";
+    about.steps.forEach((n) => $("steps").append(new Option(n, n, n === 20, n === 20)));
+    halves();
   }
+  function wire() {
+    const fresh = () => {
+      ownSizes = false;
+      settings();
+      changed();
+    };
+    const own = () => {
+      ownSizes = true;
+      changed();
+    };
+    $("form").onsubmit = (event) => {
+      event.preventDefault();
+      if (!busy) {
+        link();
+        go();
+      }
+    };
+    $("file").onchange = () => $("file").files[0] && take("own", URL.createObjectURL($("file").files[0]));
+    $("steps").onchange = () => {
+      halves();
+      fresh();
+    };
+    for (const name of ["task", "first", "second"]) $(name).onchange = fresh;
+    for (const name of ["draws", "sigma", "seed"]) $(name).onchange = changed;
+    $("k").oninput = settings;
+    $("k").onchange = changed;
+    $("zeta").onchange = $("lam").onchange = own;
+    $("box").onclick = () => {
+      brush.hideMiddle();
+      changed();
+    };
+    $("clear").onclick = () => {
+      seen.fill(1);
+      changed();
+    };
+    $("stop").onclick = () => halt("Stopped. What there is can be saved.");
+    $("save").onclick = () =>
+      result.keep(run, $("task").querySelector(`[value=${run.job.task}]`).textContent);
+    $("link").onclick = copy;
+    $("replay").onclick = () => result.replay(run);
+    $("frame").oninput = () => {
+      result.pause();
+      result.moved(run);
+    };
+    window.addEventListener("hashchange", () =>
+      follow(location.hash).then((note) => go().then(() => note && say(note))),
+    );
+  }
+  async function copy() {
+    link();
+    try {
+      await navigator.clipboard.writeText(location.href);
+      say(
+        face === "own" ? "The link is copied; it carries all but your own picture." : "The link is copied.",
+      );
+    } catch {
+      say("The link stands in the browser's address bar.");
+    }
+  }
+  async function start() {
+    const paint = {
+      x: new Float32Array(3 * P),
+      seen,
+      active: () => value("task") === "inpaint",
+      radius: () => number("brush"),
+      erases: () => $("erase").checked,
+      changed,
+    };
+    brush = {...window.frugalBrush($("picture"), paint), paint};
+    menus();
+    wire();
+    brush.hideMiddle();
+    $("form").hidden = false;
+    window.frugalPlayground = {load, restore, seen, last: () => run}; // for the book's own tests
+    const note = await follow(location.hash);
+    show();
+    if (note) say(note);
+    if (!thrifty()) go();
+    else
+      $("weight").textContent =
+        `The first run reads ${about.megabytes} MB from beside this page. Nothing is sent.`;
+  }
+
   const reason = missing();
-  if (reason) cannot(reason);
-  else start();
+  if (reason) {
+    $("cannot").textContent = `${reason} The film below shows a stored run.`;
+    $("cannot").hidden = false;
+  } else start();
 })();

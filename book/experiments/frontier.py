@@ -1,0 +1,87 @@
+"""Quality against passes through the network: every method, at the same budgets, on the same pictures.
+
+A pass is a call of the network or a product with its Jacobian, so a step that back-propagates costs two. Every
+method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
+the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. What stands in
+``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``, and with the
+passes of ``FURTHER`` a few.
+"""
+
+import json
+from collections.abc import Iterator
+
+import torch
+
+from frugal import RestorationPipeline, images
+from frugal.photo import damage
+from frugal.runs import restore
+from frugal.samplers import METHODS
+
+from . import stamp
+from .engine import Job, Pictures, Run, rows
+from .faces import SIGMA
+from .search import SETTINGS, Setting, restored
+
+LONG = 200  # passes of DPS with its hundred steps
+MANY = (("spectral", 20, 200), ("spectral", 40, 100))  # method, passes, faces
+CONDITIONS = (  # pictures, sigma, budgets in passes
+    ("faces", SIGMA, (20, 10, 40, 5)),
+    ("faces", 0.05, (20,)),
+    ("out_of_distribution", SIGMA, (20,)),
+)
+FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
+DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
+CHOSEN: dict[str, str] = stamp.content(stamp.FOLDER / "search.json").get("chosen", {})  # method: setting
+
+
+def setting(method: str, passes: int) -> Setting:
+    """The chosen one, or without a search the method's own; at full length, where step sizes were tuned, too."""
+    name = CHOSEN.get(method, "") if passes != LONG else ""
+    return next((s for s in SETTINGS if (s.method, s.name) == (method, name)), Setting(method))
+
+
+def runs(job: Job) -> Iterator[Run]:
+    """The few methods on many faces first, then all of them, budget by budget."""
+    strange = images.named("out_of_distribution", job.pipe.size)
+    of = {"faces": job.read(job.args.images, None), "out_of_distribution": strange}
+    for pictures, sigma, method, passes, count in asked(job.args.limit):
+        for task in job.args.tasks:
+            fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
+            some = dict(list(of[pictures].items())[:count])
+            yield Run(fields, some, lambda some, own=fields: rows_of(job.pipe, some, job.args.seed, **own))
+
+
+def asked(limit: int) -> Iterator[tuple[str, float, str, int, int]]:
+    """Pictures, sigma, method, passes, and how many of the pictures."""
+    yield from (("faces", SIGMA, method, passes, faces) for method, passes, faces in MANY)
+    for pictures, sigma, budgets in CONDITIONS:
+        yield pictures, sigma, "dps", LONG, limit
+        yield from ((pictures, sigma, method, passes, limit) for passes in budgets for method in METHODS)
+    few, budgets = FURTHER
+    yield from (("faces", SIGMA, method, passes, few) for passes in budgets for method in METHODS)
+
+
+def rows_of(
+    pipe: RestorationPipeline,
+    some: Pictures,
+    seed: int,
+    pictures: str,
+    sigma: float,
+    task: str,
+    method: str,
+    passes: int,
+) -> list[dict]:
+    """The rows of a method on some pictures.
+
+    residual  ||y - A x|| / (sigma sqrt(m)), 1 for the truth
+    spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
+    """
+    x0, own = torch.stack(list(some.values())), setting(method, passes)
+    x, taken = restored(pipe, x0, task, own, passes, sigma, seed)
+    residual = damage.residual(restore.measure(x0, task, sigma, seed), x)
+    beside = {"setting": own.name, "taken": taken, "residual": residual, "spread": None}
+    if (pictures, sigma, passes) == DRAWN_TWICE:
+        again, _ = restored(pipe, x0, task, own, passes, sigma, seed, draw=1)
+        beside["spread"] = ((x - again).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
+    short = lambda value: json.loads(f"{value:.6g}") if isinstance(value, float) else value
+    return [{name: short(value) for name, value in row.items()} for row in rows(some, {method: (x, beside)})]

@@ -1,0 +1,157 @@
+"""Every experiment of the book. To add one: what it runs, in a module of its own, and a line here."""
+
+from . import (
+    bench,
+    conditions,
+    fidelity,
+    frontier,
+    natural,
+    prior,
+    published,
+    rule,
+    samples,
+    search,
+    seeds,
+    spectrum,
+    switches,
+    tuning,
+)
+from .behaviour import (
+    best,
+    collapses,
+    drawing,
+    every_method,
+    left_open,
+    metrics,
+    poster,
+    schedule,
+    step_sizes,
+    training,
+)
+from .engine import Experiment
+from .variants import every_variant
+
+TASKS = ["sr4", "sr16", "inpaint-box"]
+BY_POSTER, TUNED = (poster, step_sizes, metrics), ("tuned",)
+BY_ALL = (every_method, step_sizes, left_open, metrics, schedule)
+ALL_SIZES = ("tuned", "errors", "spectrum")
+UNUSED = {"images": "folder of faces that no table uses"}
+UNSEEN = {"images": "folder of faces that the tuning did not see"}
+INTO = {"into?": "the prior's folder, whose step sizes file gets the numbers"}
+
+EXPERIMENTS = {
+    "bench": Experiment(
+        bench,
+        "TASK SIGMA REPEATS",
+        options={"batches": [1, 4, 10], "steps": 4, "seed": 0},
+        history=bench.HISTORY,
+    ),
+    "conditions": Experiment(
+        conditions,
+        "SHARES FACTORS CENTRES CENTRE LAMS LAM",
+        BY_POSTER,
+        {"tuning": "folder of faces that choose zeta", "images": "folder of faces that judge"},
+        {"tuning_limit": 6, "limit": 12, "first": len(conditions.CONDITIONS), "seed": 0},
+        grows=("first", "limit"),
+        chooses="tuning",
+    ),
+    "fidelity": Experiment(
+        fidelity,
+        "SIGMA",
+        (*BY_POSTER, every_variant),
+        options={"faces": 8, "steps": 100, "seed": 0},
+        grows=("faces",),
+        sizes=TUNED,
+    ),
+    "frontier": Experiment(
+        frontier,
+        "MANY CONDITIONS FURTHER CHOSEN",
+        BY_ALL,
+        UNSEEN,
+        {"limit": 8, "tasks": TASKS, "seed": 0, "batch": 20},
+        grows=("limit", "tasks", "many", "conditions", "further"),
+        sizes=ALL_SIZES,
+        fast=True,
+    ),
+    "natural": Experiment(
+        natural,
+        "SIGMA SWITCHES",
+        (*BY_POSTER, best, left_open),
+        {"images": "folder of photographs that are no faces"},
+        {"tasks": ["inpaint-box", "sr4"], "seed": 0, "batch": 13},
+        sizes=ALL_SIZES,
+    ),
+    "prior": Experiment(
+        prior,
+        "SAMPLES SEED",
+        (schedule, training, drawing),
+        {"images+": "folders or .npy files that the prior learned from", "val+": "pictures of others"},
+        {"crop": None},
+        alone=True,
+    ),
+    "published": Experiment(
+        published,
+        "SIGMA TASK STEPS SWITCH PUBLISHED KIT WEAK ZETAS LENGTHS THRESHOLD",
+        (*BY_POSTER, published.short_step),
+        {"images+": "folders of 64-pixel faces; each is a set", "fit": "folder of other faces, for the fit"},
+        {"fit_limit": 10, "limit": 20, "seed": 0, "batch": 20},
+        grows=("images", "limit"),
+        sizes=TUNED,
+    ),
+    "rule": Experiment(
+        rule,
+        "SIGMA STEPS",
+        (*BY_POSTER, collapses),
+        UNSEEN,
+        {"limit": 20, "tasks": TASKS, "seed": 0, "batch": 20},
+        sizes=TUNED,
+    ),
+    "samples": Experiment(samples, "FACES SEED", (drawing,), options={"pictures": None}, alone=True),
+    "search": Experiment(
+        search,
+        "SIGMA PASSES GRID",
+        BY_ALL,
+        UNUSED,
+        {"limit": 10, "tasks": TASKS, "seed": 0},
+        grows=("tasks", "grid"),
+        chooses="images",
+        sizes=ALL_SIZES,
+        fast=True,
+    ),
+    "seeds": Experiment(
+        seeds,
+        "SIGMA STEPS SWITCH TASKS",
+        BY_POSTER,
+        {"celebahq": "folder of 64-pixel faces of CelebA-HQ", **UNSEEN},
+        {"limit": 40, "seeds": 3, "faces": 4, "draws": 6},
+        grows=("limit", "seeds", "faces", "tasks"),
+        sizes=TUNED,
+    ),
+    "spectrum": Experiment(
+        spectrum,
+        "LEVELS DRAWS RINGS",
+        (schedule, spectrum.by_wave),
+        UNUSED | INTO,
+        {"seed": 0},
+        chooses="images",
+    ),
+    "switches": Experiment(
+        switches,
+        "SIGMA SWITCHES",
+        BY_POSTER,
+        UNSEEN,
+        {"crop": None, "limit": None, "tasks": TASKS, "steps": 100, "seed": 0, "batch": 20},
+        sizes=TUNED,
+    ),
+    "tuning": Experiment(
+        tuning,
+        "SIGMA TIE ZETAS LAMS CENTRES CENTRE",
+        BY_POSTER,
+        UNUSED | INTO,
+        {"crop": None, "limit": None, "tasks": TASKS, "steps": 100, "seed": 0, "batch": 20}
+        | {"switches": list(tuning.SWITCHES)},
+        grows=("tasks",),
+        chooses="images",
+        alone=True,
+    ),
+}
