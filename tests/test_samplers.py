@@ -12,7 +12,7 @@ from frugal.guidance import spectral_mean
 from frugal.prior.step_sizes import RINGS, StepSizes, rings
 from frugal.samplers import METHODS, POSTER, others
 from frugal.samplers.walk import last, walk
-from frugal.schedule import Schedule, ddim, noise_in
+from frugal.schedule import ALL_NEW, Schedule, ddim, noise_in
 from frugal.waves import Waves
 
 SHAPE, N = (3, 8, 8), 192
@@ -165,3 +165,39 @@ def test_what_a_guess_leaves_open_by_frequency_is_read_off_the_prior():
     assert sizes.left_open_by_wave(1e-6, (3, 8, 8)).max() <= 1e-6  # never more than the noise
     assert (sizes.left_open_by_wave(0.1, (1, 8, 8)) == torch.full((1, 8, 8), sizes.left_open(0.1))).all()
     assert rings(64, 64).unique().tolist() == list(range(RINGS))
+
+
+def test_a_spectral_draw_has_its_share_of_the_covariance():
+    """Eq. 14g against dense matrices: mean and covariance of many draws, tau times as wide as the posterior."""
+    shape, tau, count = (1, 3, 4), 0.6, 40_000
+    seen = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 1], [1, 1, 1, 0]])
+    A = operators.make("inpaint", shape, mask=seen)
+    guess, c = normal(1, *shape), 0.2 + normal(*shape, seed=1).square()
+    m = A.measure(normal(1, *shape, seed=2), 0.3, seeded(3))
+    W = Waves(guess).W(torch.eye(12).double().reshape(12, *shape)).flatten(1).T
+    M, C = A.matrix(), W @ torch.diag(c.flatten()) @ W.T
+    gain = C @ M.T @ torch.linalg.inv(m.sigma**2 * torch.eye(len(M)).double() + M @ C @ M.T)
+    mean = guess.flatten() + gain @ (m.y.flatten() - M @ guess.flatten())
+    g = seeded(4)
+    noise = lambda: torch.randn(count, *shape, generator=g, dtype=torch.float64)
+    many = Measurement(m.y.expand(count, -1), A, m.sigma)
+    draws = guidance.spectral_draw(guess.expand(count, -1, -1, -1), many, c, tau, noise).flatten(1)
+    covariance = tau**2 * (C - gain @ M @ C)
+    assert (draws.mean(0) - mean).abs().max() < 0.02
+    assert (draws.T.cov() - covariance).abs().max() < 0.02 * C.abs().max()
+
+
+def test_the_width_of_a_draw_is_that_of_the_reverse_step():
+    """Eq. 14h: beta_k / (1 - alpha_bar_k) is the share of x_0 in the mean of Eq. 0b over sqrt(alpha_bar_{k-1})."""
+    steps = METHODS["spectral"].schedule(DDPMScheduler(), 20)
+    for k in steps.steps:
+        width = 1 - (steps.s[k - 1] / steps.s[k]) ** 2
+        assert math.isclose(width, steps.beta[k] / (1 - steps.alpha_bar[k]), rel_tol=1e-9)
+
+
+def test_all_noise_new_keeps_nothing_of_the_path_but_the_guess():
+    steps, x_k, x0, z = schedule(20), normal(1, *SHAPE), normal(1, *SHAPE, seed=1), normal(1, *SHAPE, seed=2)
+    there = ddim(steps, 9, x0, noise_in(steps, 9, x_k, x0), z, ALL_NEW)
+    level = steps.alpha_bar[8]
+    assert same(there, level**0.5 * x0 + (1 - level) ** 0.5 * z, 1e-12)
+    assert same(ddim(steps, 1, x0, x_k, z, ALL_NEW), x0, 1e-12)
