@@ -77,7 +77,7 @@ def test_a_measured_file_is_read_by_its_name():
     assert file.meta["prior"] == "faces64" and {"meta", "rows"} <= file.content.keys()
     with pytest.raises(Refusal, match="^name: 'switch' is not measured; accepted are bench, "):
         measured("switch", FOLDER)
-    assert measured("mutants", FOLDER).rows == []
+    assert measured("spectrum", FOLDER).rows == []
 
 
 def test_a_new_metric_leaves_what_was_measured_before_as_it_is(monkeypatch, tmp_path):

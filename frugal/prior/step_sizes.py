@@ -54,13 +54,14 @@ class StepSizes:
         """{"zeta", "lam"} for ``switch`` DMPS steps of ``steps``.
 
         The sizes of the tuned k whose share of the steps is nearest. Fewer steps have to be longer, and overshoot
-        if they are much longer: zeta grows as (100 / steps)^(2/3), and lam is at most steps / 20 (found on the
-        synthetic faces that ship, at 10, 20 and 50 steps). Where the task or the prior has no tuning, ``RULE``:
-        lam = 1, which is the theory's value, and zeta = 6 at 100 steps.
+        if they are much longer: below 100, zeta grows as (100 / steps)^(2/3), and lam is at most steps / 20 (found on
+        the synthetic faces that ship, at 10, 20 and 50 steps); above, zeta falls in proportion. Where the task or
+        the prior has no tuning, ``RULE``: lam = 1, which is the theory's value, and zeta = 6 at 100 steps.
         """
         rows = self.tuned.get(task) or {0: RULE}
         sizes = rows[min(rows, key=lambda k: abs(k / STEPS - switch / steps))]
-        return {"zeta": sizes["zeta"] * (STEPS / steps) ** (2 / 3), "lam": min(sizes["lam"], steps / 20)}
+        longer = (STEPS / steps) ** (2 / 3 if steps < STEPS else 1)
+        return {"zeta": sizes["zeta"] * longer, "lam": min(sizes["lam"], steps / 20)}
 
 
 def between(measured: Mapping[float, float | list[list[float]]], s2: float) -> torch.Tensor:
