@@ -14,6 +14,7 @@ from .operators.two_functions import ImplicitOperator, conjugate_gradients
 from .waves import Waves
 
 PLAIN = 8  # conjugate gradients that nothing steers; with many more, what rounding does is no longer small
+LEAST = 1e-6  # of sigma in ``spectral_mean``, ten times the rounding of pictures with 32 bits
 SMALL = 0.1  # of r: what rounding may put into a direction
 
 
@@ -112,10 +113,10 @@ def spectral_mean(
     ``iterations`` of conjugate gradients stand for it, in double precision, for they enlarge what rounding does. Where
     A's singular values are all one s, they are steered by A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if
     A hid nothing; without it a hidden box is far from solved after so many. Else ``PLAIN`` stand for them. sigma
-    counts as at least ten times the rounding of y, so that with sigma = 0 what A does not see is not made of it.
+    counts as at least ``LEAST``, so that with sigma = 0 what A does not see is not made of the rounding of y.
     Returns (B, C, H, W).
     """
-    sigma = max(m.sigma, 10 * torch.finfo(m.y.dtype).eps)
+    sigma = max(m.sigma, LEAST)
     guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
     C = lambda x: waves.W(c * waves.Wt(x))
     K = lambda u: sigma**2 * u + A.A(C(A.A_adjoint(u)))

@@ -40,9 +40,12 @@ class LinearOperator:
 
     @property
     def one_singular_value(self) -> float:
-        """The singular value that all are, as for masks, block means and grey; 0 where they differ or are not known."""
+        """The singular value that all are, as for masks, block means and grey, so that A A^T is its square times I.
+
+        0 where they differ, are not known, or are fewer than the numbers of y.
+        """
         s = self.singular_values
-        return s[0].item() if len(s) and (s == s[0]).all() else 0.0
+        return s[0].item() if len(s) == math.prod(self.measurement_shape) and (s == s[0]).all() else 0.0
 
     def s(self, like: torch.Tensor) -> torch.Tensor:
         """Singular values on the device and in the dtype of ``like``."""

@@ -107,7 +107,7 @@ def test_of_step_sizes_and_errors_those_count_that_the_method_uses(method):
         return made(method, pipe)
 
     before, uses = after(), METHODS[method].parameters
-    tuned = after(tuned={"sr4": {0: {"zeta": 3.0, "lam": 0.7}}})
+    tuned = after(tuned={"sr4": {0: {"zeta": 3.0, "lam": 0.1}}})
     assert (tuned != before) == bool({"zeta", "lam"} & {*uses})
     assert (after(errors={0.1: 0.02, 1.0: 0.1}) != before) == bool({"r2", "spectrum"} & {*uses})
     spectrum = {s2: [[0.2] * RINGS] * 3 for s2 in (0.1, 1.0)}

@@ -161,9 +161,10 @@ def conjugate_gradients(
             break
         Kp = K(p)
         curvature = inner(p, Kp)
-        step = torch.where(curvature > 0, now / curvature.clamp_min(tiny), 0)
+        left = (curvature > 0) & (now > eps**2 * first)  # what is solved is let be: there, rounding is all
+        step = torch.where(left, now / curvature.clamp_min(tiny), 0)
         u, residual = u + step * p, residual - step * Kp
         z = about(residual)
         before, now = now, inner(residual, z)
-        p = z + now / before.clamp_min(tiny) * p
+        p = z + torch.where(left, now / before.clamp_min(tiny), 0) * p
     return u
