@@ -48,7 +48,7 @@ def made(method="hybrid", pipe=None, A=None, sigma=0.01, settings=FEW, task="sr4
             )
         ),
     ],
-    ids=str,
+    ids=lambda change: ", ".join(f"{key} {getattr(value, 'name', value)}" for key, value in change.items()),
 )
 def test_every_argument_counts(change):
     assert made() == made() != made(**change)
