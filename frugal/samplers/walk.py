@@ -71,7 +71,7 @@ def walk(
     for k in range(schedule.t if start is None else start, 0, -1):
         x, x0_hat, cost = step(k, x, noise, m)
         passes = passes + cost
-        if k == 1 and not x.isfinite().all():
+        if k == 1 and not (x.is_meta or x.isfinite().all()):
             raise Refusal(
                 "restoration: ends in numbers that are not finite; give a smaller zeta or lam, or a larger sigma"
             )
