@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from frugal.files import whole  # noqa: E402
+from frugal.base.files import whole  # noqa: E402
 from play.assemble import assemble  # noqa: E402
 
 BOOK = Path(__file__).resolve().parents[1]
