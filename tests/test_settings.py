@@ -28,9 +28,11 @@ def test_each_method_takes_its_own_step_sizes():
 
 
 def test_fewer_steps_are_longer_and_an_unknown_task_has_the_rule():
-    assert Settings(steps=20).complete("dps", "sr4", SIZES).zeta == 50.0
+    assert Settings(steps=20).complete("dps", "sr4", SIZES).zeta == pytest.approx(10 * 5 ** (2 / 3))
+    assert Settings(steps=200).complete("dps", "sr4", SIZES).zeta == pytest.approx(5.0)
+    assert Settings(steps=10).complete("dmps", "sr4", SIZES).lam == 0.5
     assert Settings().complete("dps", "deblur", SIZES).zeta == step_sizes.RULE["zeta"]
-    assert StepSizes().of("sr4", 3, 10) == {"zeta": 60.0, "lam": 1.0}
+    assert StepSizes().of("sr4", 3, 10) == pytest.approx({"zeta": 6 * 10 ** (2 / 3), "lam": 0.5})
 
 
 @pytest.mark.parametrize(

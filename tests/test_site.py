@@ -13,8 +13,7 @@ from examples import loaded, seeded
 from PIL import Image
 
 from frugal import RestorationPipeline, Settings, images, metrics, operators
-from frugal.samplers import METHODS
-from frugal.schedule import Schedule
+from frugal.samplers.walk import last, walk
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -122,12 +121,12 @@ def engine(source):
 @pytest.mark.parametrize("method", ["spectral", "dps", "dmps", "hybrid"])
 def test_the_playground_restores_what_the_library_does_from_the_same_noise(opened, engine, method):
     pipe = RestorationPipeline.from_pretrained()
-    schedule = Schedule.from_scheduler(pipe.scheduler, STEPS)
+    schedule = pipe.schedule(method, STEPS)
     m = operators.make("inpaint-box").measure(images.shipped("faces", limit=1), SIGMA, seeded(1))
     settings = pipe.complete(Settings(steps=STEPS), method, "inpaint-box")
-    given = pipe.arguments(method, settings, schedule, (3, 64, 64))
-    noise = torch.randn(STEPS + 1, 1, 3, 64, 64, generator=seeded(2))
-    x, _ = METHODS[method].sample(pipe.denoiser(schedule), schedule, m, iter(noise).__next__, **given)
+    step = pipe.step(method, settings, schedule, (3, 64, 64))
+    noise = torch.randn(3 * STEPS + 1, 1, 3, 64, 64, generator=seeded(2))
+    x = last(walk(step, schedule, m, iter(noise).__next__)).x
     own = {"name": method, "switch": settings.switch, "zeta": settings.zeta, "lam": settings.lam}
     job = {"task": "inpaint", "sigma": SIGMA, "steps": STEPS, "seed": 0, "draws": 1, "methods": [own]}
     job["seen"] = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()

@@ -82,7 +82,9 @@ COMPARISONS = {
     "hybrid − DPS, sr16, CelebA-HQ": Comparison("better", "seeds", HQ | SR16, "hybrid", published="hybrid"),
     "hybrid − DPS, sr4, CelebA-HQ": Comparison("better", "seeds", HQ | SR4, "hybrid", published="hybrid"),
     "hybrid − DPS, inpainting": Comparison("better", "switches", BOX, "own 50"),
-    "hybrid − DPS, out of distribution": Comparison("better", "natural", BOX, "hybrid 50", metrics=("lpips",)),
+    "hybrid − DPS, out of distribution": Comparison(
+        "better", "natural", BOX, "hybrid 50", metrics=("lpips",)
+    ),
     "hybrid, k = 5, − DPS, out of distribution": Comparison(
         "better", "natural", BOX, "hybrid 5", metrics=("lpips",)
     ),
