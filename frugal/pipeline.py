@@ -131,13 +131,15 @@ class RestorationPipeline(DiffusionPipeline):
         self, method: str, settings: Complete, schedule: Schedule, shape: tuple[int, ...], **told: Any
     ) -> Step:
         """A method's step for pictures (C, H, W), with completed ``settings``; ``told`` are other arguments of its maker."""
-        open_at, levels = self.step_sizes, schedule.s[1:]
-        given = {
-            **vars(settings),
-            "r2": (0.0, *(open_at.left_open(s**2) for s in levels)),
-            "spectrum": (torch.zeros(shape), *(open_at.left_open_by_wave(s**2, shape) for s in levels)),
-        }
-        kind = METHODS[method]
+        kind, open_at, levels = METHODS[method], self.step_sizes, schedule.s[1:]
+        given = vars(settings) | told
+        if "r2" in kind.parameters:
+            given["r2"] = (0.0, *(open_at.left_open(s**2) for s in levels))
+        if "spectrum" in kind.parameters:
+            given["spectrum"] = (
+                torch.zeros(shape),
+                *(open_at.left_open_by_wave(s**2, shape) for s in levels),
+            )
         own = {name: given[name] for name in kind.parameters} | told
         return kind.make(self.denoiser(schedule), schedule, **own)
 
