@@ -59,10 +59,11 @@ measure: setup
 graphs: setup
 	"$(PYTHON)" book/play/graphs.py
 
-# Style, then the committed notebooks, unit tests and checks of the book, in two processes; a file stays in one of them.
+# Style and types, then the committed notebooks, unit tests and checks of the book, in two processes; a file stays in one of them.
 test: setup
 	"$(PYTHON)" -m ruff check --quiet
 	"$(PYTHON)" -m ruff format --check --quiet
+	"$(PYTHON)" -m basedpyright --pythonpath "$(PYTHON)"
 	"$(PYTHON)" book/alone.py "$(PYTHON)" -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
 	    -n 2 --dist loadscope --no-loadscope-reorder notebooks tests
 

@@ -30,7 +30,7 @@ class Physics(deepinv.physics.LinearPhysics):
     """One of our operators as deepinv's ``LinearPhysics`` on pictures in [0, 1], with the closed form as its prox."""
 
     def __init__(self, A: LinearOperator, sigma: float = 0.0) -> None:
-        noise = deepinv.physics.GaussianNoise(sigma / 2)
+        noise: Any = deepinv.physics.GaussianNoise(sigma / 2)
         super().__init__(A=A.A, A_adjoint=A.A_adjoint, img_size=A.image_shape, noise_model=noise)
         self.operator = A
 
@@ -66,6 +66,6 @@ class DMPS(NoisyDataFidelity):
     ) -> torch.Tensor:
         """The gradient at x (B, C, H, W) of noise level ``sigma``, a number or one for each of equal ones."""
         s2 = float(torch.as_tensor(sigma).flatten()[0]) ** 2
-        m = Measurement(y, physics.operator, float(physics.noise_model.sigma))
+        m = Measurement(y, physics.operator, float(torch.as_tensor(physics.noise_model.sigma)))
         alpha_bar = 1 / (1 + s2)  # x_k = sqrt(alpha_bar) u; the score in u is sqrt(alpha_bar) that in x_k
         return -self.weight * alpha_bar**0.5 * guidance.dmps_score(alpha_bar**0.5 * x, m, alpha_bar)

@@ -14,7 +14,6 @@ from frugal.samplers.walk import last, walk
 from frugal.settings import Complete
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = [ROOT / "book" / name for name in ("_static/live", "_static/playground", "play")]
 SHOWN = ("dps", "dmps", "hybrid", "centred", "spectral")
 SIGMA, STEPS = 0.05, 10
 
@@ -141,17 +140,21 @@ def test_an_engine_of_another_content_is_refused_and_the_book_does_without(tmp_p
     assert not list((tmp_path / "empty").iterdir())
 
 
+ONE_TEXT = [  # scripts that a page joins before they run
+    [ROOT / "book" / "play" / name for name in ("formulas.js", "worker.js")],
+    [ROOT / "frugal" / "show" / name for name in ("moons.js", "moons_page.js")],
+]
+
+
 @pytest.mark.parametrize(("tool", "how"), [("oxfmt", ["--check"]), ("oxlint", ["--deny-warnings"])])
 def test_the_scripts_have_one_format_and_no_lint(tool, how, tmp_path):
-    program = Path(sys.executable).with_name(tool)
-    if not program.exists():
-        pytest.skip(f"{tool}, from PyPI, is not installed")
-    rules = ROOT / "book" / "play" / f"{tool}.json"
-    files = [path for folder in SCRIPTS for path in folder.glob("*.js") if path.name != "stored.js"]
-    if tool == "oxlint":  # the worker is one text
-        apart = [ROOT / "book" / "play" / f"{name}.js" for name in ("formulas", "worker")]
-        (tmp_path / "worker.js").write_text("".join(path.read_text() for path in apart))
-        files = [path for path in files if path not in apart] + [tmp_path / "worker.js"]
+    files = [path for room in ("book", "frugal") for path in (ROOT / room).rglob("*.js")]
+    files = [path for path in files if path.name != "stored.js"]  # numbers
+    if tool == "oxlint":
+        for i, joined in enumerate(ONE_TEXT):
+            (tmp_path / f"{i}.js").write_text("".join(path.read_text() for path in joined))
+            files = [path for path in files if path not in joined] + [tmp_path / f"{i}.js"]
+    program, rules = Path(sys.executable).with_name(tool), ROOT / "book" / "play" / f"{tool}.json"
     done = subprocess.run([program, *how, "-c", rules, *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 

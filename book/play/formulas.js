@@ -229,7 +229,9 @@ function spectral_mean(x0_hat, y, A, sigma, c, iterations = 16) {
     return A.A(W(inverse));
   };
   const residual = combine((a, b) => a - b, y, A.A(x0_hat));
-  const u = s2 ? conjugate_gradients(K, residual, iterations, near) : conjugate_gradients(K, residual, 8, same);
+  const u = s2
+    ? conjugate_gradients(K, residual, iterations, near)
+    : conjugate_gradients(K, residual, 8, same);
   return combine((a, b) => a + b, x0_hat, C_times(A.adjoint(u)));
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
@@ -238,7 +240,14 @@ function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
   const n = noise();
   const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, c, z));
   const guess = combine((a, b) => a + b, x0_hat, moved);
-  return spectral_mean(guess, y.map((v, i) => v + tau * sigma * n[i]), A, sigma, c, 8);
+  return spectral_mean(
+    guess,
+    y.map((v, i) => v + tau * sigma * n[i]),
+    A,
+    sigma,
+    c,
+    8,
+  );
 }
 function conjugate_gradients(K, b, iterations, about) {
   let u = zeros(b.length);

@@ -37,7 +37,7 @@ def frame(path: Path, mask: Image.Image | None = None) -> tuple[int, int, int]:
     size = [max(1, round(n / scale)) for n in photo.size]
     pixels, hidden = np.asarray(photo.resize(size, Image.Resampling.BOX)), np.zeros(size[::-1], bool)
     if mask is not None:
-        shown = mask.point(lambda v: 255 * (v >= images.SEEN)).resize(size, Image.Resampling.BOX)
+        shown = mask.point([255 * (v >= images.SEEN) for v in range(256)]).resize(size, Image.Resampling.BOX)
         hidden = np.asarray(shown) < 255
         pixels = biharmonic(pixels, hidden)
     find = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale
@@ -88,7 +88,7 @@ def put_back(
         weight.paste(255, (soft, soft, side - soft, side - soft))
         weight = weight.filter(ImageFilter.BoxBlur(soft))
     else:
-        hidden = mask.point(lambda v: 255 * (v < images.SEEN)).filter(ImageFilter.MaxFilter(3))
+        hidden = mask.point([255 * (v < images.SEEN) for v in range(256)]).filter(ImageFilter.MaxFilter(3))
         weight = images.square(hidden, path, where)
     pixels, opacity = photo.convert("RGB"), np.array(photo.getchannel("A"))
     pixels.paste(restored, (left, top), weight)

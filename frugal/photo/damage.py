@@ -92,7 +92,7 @@ def mask_of(task: str, photo: Path, mask: Path | None) -> Image.Image | None:
     if task not in TASKS or TASKS[task].takes != "mask" or TASKS[task].default is not None:
         return None
     opacity = images.opened(photo).getchannel("A")
-    if opacity.getextrema()[0] >= images.SEEN:
+    if (np.asarray(opacity) >= images.SEEN).all():
         raise Refusal(
             f"mask: {task} needs one; give a picture that is white where the photo is kept and black where it is "
             "filled, or make that part of the photo transparent"
@@ -144,7 +144,7 @@ def seen(mask: Image.Image, size: int, crop: images.Crop) -> torch.Tensor:
     Where it has to be resized, a pixel counts as seen only if all of it and of its neighbours is, since resizing
     the photo mixes them.
     """
-    grey = images.square(mask, Path("mask"), crop).point(lambda v: 255 * (v >= images.SEEN))
+    grey = images.square(mask, Path("mask"), crop).point([255 * (v >= images.SEEN) for v in range(256)])
     if grey.width == size:
         return torch.from_numpy(np.array(grey)) > 0
     share = torch.from_numpy(np.array(grey.resize((size, size), Image.Resampling.BOX)))

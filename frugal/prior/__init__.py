@@ -65,7 +65,7 @@ def usable(unet: torch.nn.Module, scheduler: Any) -> None:
     """Refusal for a network or a scheduler that the samplers would misunderstand."""
     alpha_bar, config = getattr(scheduler, "alphas_cumprod", None), getattr(scheduler, "config", None)
     needed = ("prediction_type", "clip_sample", "clip_sample_range")
-    if alpha_bar is None or any(not hasattr(config, name) for name in needed):
+    if alpha_bar is None or config is None or any(not hasattr(config, name) for name in needed):
         raise Refusal(
             f"scheduler: a {type(scheduler).__name__} is not accepted; give a DDPMScheduler or a DDIMScheduler, "
             "for instance DDPMScheduler.from_config(scheduler.config)"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from diffusers import UNet2DModel
@@ -35,7 +36,7 @@ def readable(source: Path) -> None:
     if any(network.get(name) is not None for name in CONDITIONS):
         return  # which ``usable`` refuses
     with torch.device("meta"):
-        unet = UNet2DModel.from_config(network)
+        unet = cast(UNet2DModel, UNet2DModel.from_config(network))
         described = sum(parameter.numel() for parameter in unet.parameters())
         there = held(source)
         if there and described > there:
@@ -45,7 +46,7 @@ def readable(source: Path) -> None:
             )
         if isinstance(side := network.get("sample_size"), int) and side > 0:
             try:
-                unet(torch.zeros(1, unet.config.in_channels, side, side), 0)
+                unet(torch.zeros(1, unet.config["in_channels"], side, side), 0)
             except Exception as error:  # whatever a network does that does not fit its own pictures
                 raise Refusal(
                     f"prior: its config describes a network that fails on its own pictures ({type(error).__name__}); "

@@ -160,7 +160,7 @@ class Rows:
     def interval(self, method: str, key: str) -> Interval:
         """The mean of a column of one method with its 95 % interval; nan where a number is missing."""
         numbers = self.values(method, key)
-        return (math.nan,) * 3 if None in numbers else statistics.interval(numbers)
+        return (math.nan, math.nan, math.nan) if None in numbers else statistics.interval(numbers)
 
     def gap(self, ours: str, theirs: str, key: str) -> Gap:
         """``ours`` minus ``theirs`` in a metric, over the pictures that both have.

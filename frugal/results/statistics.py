@@ -108,7 +108,7 @@ def enough(differences: Sequence[float], margin: float, power: float = 0.8) -> i
 
     def seen(n: int) -> bool:
         shift = margin / spread * n**0.5
-        return stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, shift) >= power
+        return bool(stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, shift) >= power)
 
     while spread and not seen(most):
         most *= 2

@@ -112,7 +112,7 @@ def evaluate(
                 write_json(stored.part(out, state.process_index), content)
                 bar.update(cost[method] * len(batch))
 
-    restore_all()
+    restore_all()  # pyright: ignore[reportCallIssue]: the decorator gives it its size
     bar.close()
     state.wait_for_everyone()
     rows = {stored.key(row): row for row in gather_object(list(done.values()))}

@@ -41,8 +41,9 @@ def sweep(
     for batch in torch.arange(len(x0)).split(batch_size):
         some, m = x0[batch], measure(x0[batch], task, sigma, settings.seed)
         files = {k: kept.file_of(shared, m, "hybrid", done[k], some, "end") for k in switches}
-        found = {k: [kept.find(file) for file in files[k]] for k in switches}
-        missing = [k for k in switches if None in found[k]]
+        there = {k: [kept.find(file) for file in files[k]] for k in switches}
+        found = {k: [chain for chain in chains if chain] for k, chains in there.items()}
+        missing = [k for k in switches if len(found[k]) < len(some)]
         for k, new in walked(pipe, m, some, done[missing[0]], missing).items() if missing else ():
             found[k] = new
             for file, chain in zip(files[k], new):

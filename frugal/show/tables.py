@@ -6,7 +6,7 @@ from IPython.display import Markdown, display
 
 from ..pipeline import RestorationPipeline
 from ..results import tables
-from ..results.rows import measured
+from ..results.rows import Row, measured
 from ..results.statistics import interval, values, with_interval
 
 
@@ -15,7 +15,7 @@ def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> Markdo
     return Markdown(unbroken(tables.markdown(columns, rows)))
 
 
-def summary(rows: list[dict], caption: str = "", seconds: bool = False) -> Markdown:
+def summary(rows: Sequence[Row], caption: str = "", seconds: bool = False) -> Markdown:
     """``frugal.tables.summary`` of results, with a line above that says what they are; ``seconds`` if wanted."""
     text = unbroken(tables.summary(rows, seconds))
     return Markdown(f"{caption}\n\n{text}" if caption else text)
