@@ -92,6 +92,8 @@ def test_torchvision_lpips_and_diffusers_can_be_imported():
 def test_a_torchvision_that_loads_is_left_alone(monkeypatch):
     loaded, defined = [], []
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    others = [finder for finder in sys.meta_path if not isinstance(finder, imports.BeforeTorchvision)]
+    monkeypatch.setattr(sys, "meta_path", others)
     monkeypatch.setattr(imports, "_kept_alive", [])
     monkeypatch.setattr(torch.ops, "load_library", loaded.append)
     monkeypatch.setattr(torch.library, "Library", lambda *args: defined.append(args))
