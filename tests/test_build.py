@@ -245,14 +245,19 @@ sys.path.insert(0, sys.argv.pop(1))
 import build, pages
 build.ROOT = pages.ROOT = Path(sys.argv.pop(1))
 build.SOURCE = pages.SOURCE = pages.ROOT / "_build" / "source"
+build.hold = lambda: None  # make test has this folder, and this build works in another
 sys.exit(build.main())
 """
 
 
 def wait_for(path, process):
-    while not path.exists():
+    for _ in range(6000):
+        if path.exists():
+            return
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"{path} does not come")
 
 
 def test_ctrl_c_is_one_sentence_and_leaves_no_kernel(tmp_path):

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from frugal.laboratory import GaussianMixture, transitions
-from frugal.results.statistics import paired_interval
+from frugal.results.rows import Rows
 
 
 def test_eq_7m_is_bayes_rule_given_the_measurement():
@@ -29,5 +29,5 @@ def test_eq_10a_is_students_paired_interval():
         {"image": i, "method": m, "psnr": v} for m, numbers in values.items() for i, v in enumerate(numbers)
     ]
     expected = stats.ttest_rel(values["hybrid"], values["dps"]).confidence_interval(0.95)
-    mean, low, high = paired_interval(rows, "hybrid", "dps", "psnr")
+    mean, low, high = Rows(rows).gap("hybrid", "dps", "psnr").interval
     assert mean == pytest.approx(0.275) and (low, high) == pytest.approx(tuple(expected))

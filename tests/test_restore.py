@@ -28,8 +28,8 @@ def test_rows_say_what_made_them_and_every_method_sees_the_same_measurement():
     assert [(row["image"], row["method"]) for row in rows] == [
         (name, method) for method in METHODS for name in faces
     ]
-    assert [row["picture"] for row in rows[:2]] == [images.digest(x) for x in faces.values()]
-    assert [(row["backprops"], row["switch"], row["nfe"]) for row in rows[::2]] == [
+    assert [row["picture"] for row in rows.rows[:2]] == [images.digest(x) for x in faces.values()]
+    assert [(row["backprops"], row["switch"], row["nfe"]) for row in rows.rows[::2]] == [
         (2, 0, 2),
         (0, 2, 2),
         (1, 1, 2),

@@ -9,6 +9,7 @@ from frugal import images, metrics
 from frugal.base.checks import Refusal
 from frugal.metrics import METRICS
 from frugal.results import statistics
+from frugal.results.rows import Rows
 from frugal.samplers import METHODS
 from frugal.show import figures, page, tables
 
@@ -100,9 +101,9 @@ def test_a_file_of_another_prior_is_named(monkeypatch):
 
 
 def test_a_mean_is_stated_with_its_interval_and_never_guessed():
-    some = rows()
+    some = Rows(rows())
     assert tables.stated(some, "dps", "psnr") == statistics.with_interval(statistics.interval([20, 21, 22]))
-    some[0]["psnr"] = None
+    some.rows[0]["psnr"] = None
     assert tables.stated(some, "dps", "psnr") == "not measured"
 
 
@@ -154,6 +155,6 @@ def test_what_is_restored_by_other_means_is_compared_with_the_methods():
     truth = torch.stack(list(named.values()))
     rows = page.rate(named, "perfect", truth) + page.rate(named, "grey", torch.zeros_like(truth))
     assert [row["image"] for row in rows] == [*named] * 2
-    assert rows[0]["picture"] == images.digest(truth[0]) and {*METRICS} < {*rows[0]}
-    assert statistics.values(rows, "grey", "psnr") == metrics.psnr(torch.zeros_like(truth), truth).tolist()
-    assert statistics.differences(rows, "perfect", "grey", "psnr") == [float("inf")] * 2
+    assert rows.rows[0]["picture"] == images.digest(truth[0]) and {*METRICS} < {*rows.rows[0]}
+    assert rows.values("grey", "psnr") == metrics.psnr(torch.zeros_like(truth), truth).tolist()
+    assert rows.gap("perfect", "grey", "psnr").differences == (float("inf"),) * 2

@@ -115,27 +115,13 @@ def test_the_table_pairs_pictures():
 
 def test_pairs_are_made_by_picture_and_the_others_are_counted():
     rows = rows_of([0.0, 10.0, 20.0, 30.0]) + list(reversed(rows_of([1.0, 12.0], "dmps")))
-    assert statistics.differences(rows, "dmps", "dps", "psnr") == [1.0, 2.0]
     assert tables.summary(rows).splitlines()[-1].startswith("dmps - dps leaves out 2 pictures")
-
-
-def test_the_same_name_with_another_content_is_another_picture():
-    rows = rows_of([0.0], picture="a") + rows_of([5.0], "dmps", picture="b")
-    assert statistics.differences(rows, "dmps", "dps", "psnr") == []
-    assert math.isnan(statistics.paired_interval(rows, "dmps", "dps", "psnr")[0])
 
 
 def test_a_share_has_wilsons_interval():
     mean, low, high = statistics.share(9, 10)
     assert mean == 0.9 and abs(low - 0.5958) < 1e-3 and abs(high - 0.9821) < 1e-3
     assert all(map(math.isnan, statistics.share(0, 0)))
-
-
-def test_judged_says_when_there_is_nothing_to_judge():
-    rows = rows_of([0.0, 1.0]) + rows_of([1.0, 2.5], "dmps")
-    assert statistics.judged(rows, "dmps", "dps", "lpips") == ("not measured", "not measured")
-    text, word = statistics.judged(rows, "dmps", "dps", "psnr")
-    assert text.startswith("+1.250 [") and word == "undecided"
 
 
 def test_a_metric_that_a_file_is_older_than_is_left_out(monkeypatch):

@@ -15,23 +15,25 @@ from sphinx.util.docutils import SphinxDirective
 
 from frugal.metrics import METRICS
 from frugal.results.rows import Rows
-from frugal.results.statistics import judged, values
 
 MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
 
 
-def line(rows: list[dict], name: str) -> list[str]:
+def line(rows: Rows, name: str) -> list[str]:
     """The cells of one variant's row; the last word of a measure says what the variant is in it."""
-    reference, task = next((row["reference"], row["task"]) for row in rows if row["method"] == name)
-    same, metrics = [row for row in rows if row["task"] == task], Rows(rows).metrics
-    return [f"`{name}`", f"{reference}, {task}", *(difference(same, name, reference, key) for key in metrics)]
+    reference, task = next((row["reference"], row["task"]) for row in rows.of(method=name))
+    same = rows.of(task=task)
+    return [
+        f"`{name}`",
+        f"{reference}, {task}",
+        *(difference(same, name, reference, key) for key in rows.metrics),
+    ]
 
 
-def difference(rows: list[dict], name: str, reference: str, key: str) -> str:
+def difference(rows: Rows, name: str, reference: str, key: str) -> str:
     """A paired difference and its verdict; "the same" for a variant that is what the library does anyway."""
-    if values(rows, name, key) == values(rows, reference, key) and None not in values(rows, name, key):
-        return "the same"
-    return ", ".join(dict.fromkeys(judged(rows, name, reference, key)))
+    gap = rows.gap(name, reference, key)
+    return str(gap) if any(gap.differences) or not gap.n else "the same"
 
 
 class Measured(SphinxDirective):
@@ -45,17 +47,18 @@ class Measured(SphinxDirective):
         path = Path(self.env.relfn2path(f"measured/{file}")[1])
         self.env.note_dependency(str(path))
         try:
-            meta, rows = json.loads(path.read_text()).values()
-            minus = [f"{METRICS[key].heading} minus ours" for key in Rows(rows).metrics]
+            meta, found = json.loads(path.read_text()).values()
+            rows = Rows(found)
+            minus = [f"{METRICS[key].heading} minus ours" for key in rows.metrics]
             head = ["variant", "of, on", *minus]
             cells = [head, ["---"] * len(head), *(line(rows, name) for name in names)]
             lines = [f"| {' | '.join(row)} |" for row in cells]
             lines = lines if names else [MADE.format(**{**meta, **meta["arguments"]})]
         except Exception as error:  # whatever is wrong with the file, the build says so and stops
             raise self.error(f"measured: {' '.join(self.arguments)}: {error!r}") from error
-        found = nodes.Element()
-        self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, found)
-        return found.children
+        table = nodes.Element()
+        self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, table)
+        return table.children
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def runs(job: Job) -> Iterator[Run]:
 def by_poster(pipe: RestorationPipeline, task: str, seed: int, some: Pictures) -> list[dict]:
     """The rows of the poster's methods."""
     asked = Settings(STEPS, SWITCH, seed=seed)
-    return restore.compare(pipe, some, task, SIGMA, asked, batch_size=len(some))[0]
+    return list(restore.compare(pipe, some, task, SIGMA, asked, batch_size=len(some))[0])
 
 
 def spread(

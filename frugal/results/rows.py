@@ -17,8 +17,7 @@ from . import statistics
 from .statistics import MARGINS, Interval
 
 FOLDERS = (Path("../book/measured"), Path("book/measured"))  # as seen from a page, and from the repository
-
-
+UNMEASURED = "not measured"
 Picture = tuple[str, str | None]  # its name, and the digest of its content
 
 
@@ -55,7 +54,7 @@ class Gap:
 
     @cached_property
     def interval(self) -> Interval:
-        """Mean, low and high: Eq. 10a."""
+        """Mean, low and high, see ``statistics.interval``."""
         return statistics.interval(self.differences)
 
     @property
@@ -70,7 +69,9 @@ class Gap:
 
     @property
     def verdict(self) -> str:
-        """``statistics.verdict`` with the metric's margin."""
+        """``statistics.verdict`` with the metric's margin; "not measured" where no picture has both numbers."""
+        if not self.n:
+            return UNMEASURED
         return statistics.verdict(self.interval, METRICS[self.key].better, self.margin)
 
     @property
@@ -83,11 +84,13 @@ class Gap:
     @property
     def text(self) -> str:
         """Mean and interval with their signs, to a hundredth of a dB and a thousandth of LPIPS."""
+        if not self.n:
+            return UNMEASURED
         return statistics.with_interval(self.interval, "+", 2 if self.key == "psnr" else 3)
 
     def __str__(self) -> str:
         """``+0.35 [+0.16, +0.53], better``."""
-        return f"{self.text}, {self.verdict}"
+        return ", ".join(dict.fromkeys((self.text, self.verdict)))
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,9 @@ class Rows:
         return (math.nan, math.nan, math.nan) if None in numbers else statistics.interval(numbers)
 
     def gap(self, ours: str, theirs: str, key: str) -> Gap:
-        """``ours`` minus ``theirs`` in a metric, over the pictures that both have.
+        """``ours`` minus ``theirs`` in a metric, over the pictures that both have; of none where a number is missing.
 
-        Raises Refusal for a key that is no metric, for a method without rows, and for a number that is missing.
+        Raises Refusal for a key that is no metric, and for a method without rows.
         """
         if key not in METRICS:
             raise Refusal(f"key: {key!r} is no metric; accepted are {', '.join(METRICS)}")
@@ -174,9 +177,8 @@ class Rows:
                 raise Refusal(f"rows: none is of {method!r}; there are {', '.join(self.methods) or 'none'}")
         mine, other = self.column(ours, key), self.column(theirs, key)
         pairs = [(mine[one], other[one]) for one in self.pictures if one in mine and one in other]
-        if any(None in pair for pair in pairs):
-            raise Refusal(f"rows: {key} was not measured for every picture of {ours} and {theirs}")
-        return Gap(ours, theirs, key, tuple(a - b for a, b in pairs))
+        measured = not any(None in pair for pair in pairs)
+        return Gap(ours, theirs, key, tuple(a - b for a, b in pairs) if measured else ())
 
     def gaps(self, ours: str, theirs: str) -> dict[str, Gap]:
         """{metric: gap} for every metric that the rows hold."""

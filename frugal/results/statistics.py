@@ -1,4 +1,4 @@
-"""From rows to verdicts: means, paired differences, their 95 % intervals, and what they say."""
+"""From numbers to verdicts: means, their 95 % intervals, and what they say of a paired difference."""
 
 import math
 from bisect import bisect_left
@@ -8,44 +8,18 @@ from statistics import stdev
 from scipy import stats
 
 from ..base.checks import Refusal
-from ..metrics import METRICS
 
 Interval = tuple[float, float, float]  # mean, low, high
 MARGINS = {"psnr": 0.1, "lpips": 0.002}  # differences that nobody would see: dB, and LPIPS
 
 
-def column(rows: list[dict], method: str, key: str) -> dict[tuple, float]:
-    """{picture: ``key``} of one method, in the order of the pictures' names.
-
-    A picture is its name and, where the row holds one, the digest of its content.
-    """
-    of = {(row["image"], row.get("picture")): row[key] for row in rows if row["method"] == method}
-    return dict(sorted(of.items()))
-
-
-def values(rows: list[dict], method: str, key: str) -> list[float]:
-    """The column ``key`` of one method, in the order of the pictures' names."""
-    return list(column(rows, method, key).values())
-
-
-def differences(rows: list[dict], method: str, reference: str, key: str) -> list[float]:
-    """``method`` minus ``reference`` for every picture that has both."""
-    ours, theirs = column(rows, method, key), column(rows, reference, key)
-    return [ours[picture] - theirs[picture] for picture in ours if picture in theirs]
-
-
 def interval(numbers: Sequence[float]) -> Interval:
-    """Mean and its 95 % Student interval: (mean, low, high); nan for bounds where there is no spread."""
+    """Mean and its 95 % Student interval, Eq. 10a: (mean, low, high); nan for bounds where there is no spread."""
     mean = sum(numbers) / len(numbers) if numbers else math.nan
     if len(set(numbers)) < 2:
         return mean, math.nan, math.nan
     result = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
     return mean, float(result.low), float(result.high)
-
-
-def paired_interval(rows: list[dict], method: str, reference: str, key: str) -> Interval:
-    """Eq. 10a: mean of ``method`` minus ``reference`` over the same pictures, with its 95 % paired interval."""
-    return interval(differences(rows, method, reference, key))
 
 
 def share(count: int, total: int) -> Interval:
@@ -136,11 +110,3 @@ def with_interval(triple: Interval, sign: str = "", digits: int = 3) -> str:
     """A mean and its interval as text, ``1.234 [1.200, 1.268]``; ``sign="+"`` shows the sign of each."""
     mean, low, high = (f"{number:{sign}.{digits}f}" for number in triple)
     return f"{mean} [{low}, {high}]"
-
-
-def judged(rows: list[dict], method: str, reference: str, key: str, margin: float = 0.0) -> tuple[str, str]:
-    """A paired difference as text with its interval, and its verdict; "not measured" where a number is missing."""
-    if None in values(rows, method, key) + values(rows, reference, key):
-        return "not measured", "not measured"
-    triple = paired_interval(rows, method, reference, key)
-    return with_interval(triple, sign="+"), verdict(triple, METRICS[key].better, margin)

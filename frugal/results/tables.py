@@ -1,6 +1,6 @@
 """Tables as text, in Markdown: they read well in a terminal, and a page renders them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..metrics import METRICS
 from ..samplers import METHODS
@@ -14,14 +14,14 @@ def markdown(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def summary(rows: Sequence[Row], seconds: bool = True) -> str:
+def summary(rows: Iterable[Row], seconds: bool = True) -> str:
     """Means of each method with 95 % intervals, then paired differences from DPS.
 
     A metric that was not measured for every row is left out. The last column is the time, unless ``seconds``
     is False; it has no interval, because the pictures of a batch share their time. A last line says how many
     pictures have no partner, if any.
     """
-    found = Rows(rows)
+    found = Rows(list(rows))
     present = [m for m in METHODS if m in found.methods]
     lines = [["", *(METRICS[key].heading for key in found.metrics), *["seconds"] * seconds]]
     for m in present:

@@ -12,6 +12,7 @@ from ..measurement import Measurement
 from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
+from ..results.rows import Rows
 from ..samplers import POSTER
 from ..settings import Complete, Settings
 from . import kept
@@ -160,7 +161,7 @@ def compare(
     settings: Settings = Settings(),
     methods: Sequence[str] = POSTER,
     batch_size: int = 10,
-) -> tuple[list[dict], dict[str, torch.Tensor]]:
+) -> tuple[Rows, dict[str, torch.Tensor]]:
     """Restore every picture of ``named``, {name: (C, H, W)}, with every method.
 
     Returns the rows, with "image", and {"measured": previews, method: restored}, each (B, C, H, W).
@@ -176,7 +177,7 @@ def compare(
             rows += [{"image": names[i], **row} for i, row in zip(batch.tolist(), some)]
             pictures.append(out)
         restored[method] = torch.cat(pictures)
-    return rows, restored
+    return Rows(rows), restored
 
 
 def warm_up(pipe: RestorationPipeline, task: str, methods: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from ..base.checks import Refusal
 from ..measurement import Measurement
 from ..pipeline import RestorationPipeline
+from ..results.rows import Rows
 from ..samplers.walk import last, walk
 from ..settings import Complete, Settings
 from . import kept
@@ -25,7 +26,7 @@ def sweep(
     settings: Settings,
     switches: Sequence[int],
     batch_size: int = 10,
-) -> tuple[list[dict], dict[int, torch.Tensor]]:
+) -> tuple[Rows, dict[int, torch.Tensor]]:
     """The hybrid at every switch k in ``switches``, as ``compare`` has it; DPS's path is walked once for all.
 
     Returns the rows, k by k, and {k: restored (B, C, H, W)}. A row's ``seconds`` are those of its own path.
@@ -52,7 +53,7 @@ def sweep(
             of, x = judged(found[k], some, task, "hybrid", sigma, done[k])
             rows[k] += [{"image": names[i], **row} for i, row in zip(batch.tolist(), of)]
             restored[k].append(x)
-    return sum(rows.values(), []), {k: torch.cat(x) for k, x in restored.items()}
+    return Rows(sum(rows.values(), [])), {k: torch.cat(x) for k, x in restored.items()}
 
 
 def walked(

@@ -11,6 +11,7 @@ from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
 from ..results.claims import TABLE1 as TABLE1
+from ..results.rows import Rows
 from ..runs import cost
 from . import figures
 
@@ -87,7 +88,7 @@ def smooth_fill(x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     return torch.stack(filled).to(x.dtype)
 
 
-def rate(named: dict[str, torch.Tensor], method: str, restored: torch.Tensor) -> list[dict]:
+def rate(named: dict[str, torch.Tensor], method: str, restored: torch.Tensor) -> Rows:
     """Rows like those of ``restore.compare`` for pictures that something else restored, such as ``smooth_fill``.
 
     named     {name: (C, H, W)}, the truth
@@ -96,12 +97,14 @@ def rate(named: dict[str, torch.Tensor], method: str, restored: torch.Tensor) ->
     A row holds "image", "picture", "method" and every metric.
     """
     scores = quality(restored, torch.stack(list(named.values())))
-    return [
-        {
-            "image": name,
-            "picture": images.digest(x),
-            "method": method,
-            **{key: numbers[i] for key, numbers in scores.items()},
-        }
-        for i, (name, x) in enumerate(named.items())
-    ]
+    return Rows(
+        [
+            {
+                "image": name,
+                "picture": images.digest(x),
+                "method": method,
+                **{key: numbers[i] for key, numbers in scores.items()},
+            }
+            for i, (name, x) in enumerate(named.items())
+        ]
+    )

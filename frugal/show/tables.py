@@ -1,13 +1,13 @@
 """Tables on a page: Markdown that Jupyter and the book render."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from IPython.display import Markdown, display
 
 from ..pipeline import RestorationPipeline
 from ..results import tables
-from ..results.rows import Row, measured
-from ..results.statistics import interval, values, with_interval
+from ..results.rows import UNMEASURED, Row, Rows, measured
+from ..results.statistics import with_interval
 
 
 def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> Markdown:
@@ -15,16 +15,15 @@ def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> Markdo
     return Markdown(unbroken(tables.markdown(columns, rows)))
 
 
-def summary(rows: Sequence[Row], caption: str = "", seconds: bool = False) -> Markdown:
+def summary(rows: Iterable[Row], caption: str = "", seconds: bool = False) -> Markdown:
     """``frugal.tables.summary`` of results, with a line above that says what they are; ``seconds`` if wanted."""
     text = unbroken(tables.summary(rows, seconds))
     return Markdown(f"{caption}\n\n{text}" if caption else text)
 
 
-def stated(rows: list[dict], method: str, key: str) -> str:
+def stated(rows: Rows, method: str, key: str) -> str:
     """The mean of a method's column ``key`` with its 95 % interval; "not measured" where a number is missing."""
-    numbers = values(rows, method, key)
-    return "not measured" if None in numbers else with_interval(interval(numbers))
+    return UNMEASURED if None in rows.values(method, key) else with_interval(rows.interval(method, key))
 
 
 def unbroken(text: str) -> str:
