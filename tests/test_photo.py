@@ -150,10 +150,10 @@ def test_samples_their_mean_and_their_spread(face, tmp_path, capsys):
     assert spread.mode == "L" and spread.getextrema()[1] == 255
     assert "3 samples in all" in capsys.readouterr().out
     first = (tmp_path / "o.png").read_bytes()
-    pixels = lambda: np.array(Image.open(tmp_path / "o.png"))
+    pixels = lambda: np.array(Image.open(tmp_path / "o.png")).astype(int)
     before = pixels()
     restore(face, tmp_path / "o.png", "--task", "sr4")
-    assert np.array_equal(before, pixels()) and first != (tmp_path / "o.png").read_bytes()  # about differs
+    assert abs(before - pixels()).max() <= 4 and first != (tmp_path / "o.png").read_bytes()  # about differs
 
 
 def test_samples_in_python():
