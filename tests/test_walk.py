@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -103,19 +104,28 @@ def test_rules_of_a_handover():
     assert at_collapse()(1, [guess, near]).tolist() == [True, False]
 
 
+def code(path):
+    """The Python of a file or a notebook."""
+    if path.suffix == ".py":
+        return path.read_text()
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
 def loops(path):
     """Where a file goes down the steps of a schedule, but for ``walk``'s own loop."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(code(path))):
         if isinstance(node, ast.For):
             over = ast.unparse(node.iter)
-            steps = "schedule.steps" in over or over.endswith(", 0, -1)") or ".steps" in over
+            steps = "reversed(" in over or over.endswith(", 0, -1)") or ".steps" in over
             body = "".join(map(ast.unparse, node.body))
             if steps and ("ancestral(" in body or "step(" in body or "_step" in body or "ddim(" in body):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
 def test_there_is_one_reverse_loop():
-    files = [*(ROOT / "frugal").rglob("*.py"), *(ROOT / "book").rglob("*.py")]
+    files = [path for room in ("frugal", "book") for path in (ROOT / room).rglob("*.py")]
+    files += (ROOT / "notebooks").glob("*.ipynb")
     assert [loop.split(":")[0] for path in files for loop in loops(path)] == ["frugal/samplers/walk.py"]
 
 
