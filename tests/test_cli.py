@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,9 +110,30 @@ def test_rows_made_by_other_step_sizes_are_not_kept(folder, tmp_path, capsys):
     file.write_text(json.dumps(content))
     capsys.readouterr()
     run(folder, tmp_path / "r.json", *few)
-    assert "1 rows that were made from something else are dropped" in capsys.readouterr().out
+    assert "1 rows that were made from something else, or edited, are dropped" in capsys.readouterr().out
     run(folder, tmp_path / "fresh.json", *few)
     assert numbers(tmp_path / "r.json") == numbers(tmp_path / "fresh.json")
+
+
+def test_a_number_that_was_edited_is_computed_again(folder, tmp_path, capsys):
+    out = tmp_path / "r.json"
+    run(folder, out, "--methods", "dps", "dmps", "--limit", "1")
+    before, content = numbers(out), json.loads(out.read_text())
+    content["rows"][0]["psnr"] += 1
+    out.write_text(json.dumps(content))
+    run(folder, out, "--methods", "dps", "dmps", "--limit", "1")
+    assert "1 rows that were made from something else, or edited, are dropped" in capsys.readouterr().out
+    assert numbers(out) == before
+
+
+def test_a_file_is_json_also_where_a_picture_comes_back_as_it_was(folder, tmp_path, monkeypatch):
+    """Its pSNR is infinite, which JSON cannot write."""
+    monkeypatch.setitem(
+        METRICS, "psnr", replace(METRICS["psnr"], measure=lambda x, y: torch.full((len(x),), torch.inf))
+    )
+    run(folder, tmp_path / "r.json", "--methods", "dmps", "--limit", "1")
+    (row,) = json.loads((tmp_path / "r.json").read_text(), parse_constant=int)["rows"]
+    assert row["psnr"] is None and row["lpips"] is not None
 
 
 def test_the_file_and_the_table_hold_what_was_asked_for(folder, tmp_path, capsys):

@@ -1,8 +1,10 @@
 """Results files: {"meta": {...}, "rows": [...]}, whose rows belong to a picture's content and to every setting."""
 
 import json
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 from ..base.checks import Refusal
 from ..metrics import METRICS
@@ -58,9 +60,16 @@ def sound(row: object) -> bool:
     """Whether a row has a text or number wherever one is needed."""
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in TEXTS):
         return False
-    number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = lambda value: (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and finite(value) is not None
+    )
     scores = [row[name] for name in METRICS if name in row]  # a file may be older than a metric
     return all(number(row.get(name)) for name in NUMBERS) and all(s is None or number(s) for s in scores)
+
+
+def finite(value: Any) -> Any:
+    """The value; None for a number that JSON cannot write."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def in_order(rows: dict[tuple, dict]) -> list[dict]:

@@ -44,7 +44,8 @@ def evaluate(
     """Measure ``methods`` on the pictures of ``folder`` and write RESULTS.json at ``out``; returns its path.
 
     The file holds {"meta": {...}, "rows": [...]}, rows as in ``restore.restore`` plus "image", the file's
-    name, and "made_from", a digest of all that made it (``origin.made_from``). Rows that are there already, or were
+    name, and "made_from", a digest of all that made it (``origin.made_from``) and of the row itself; a number that is
+    not finite, such as the pSNR of a picture that came back bit for bit, is null. Rows that are there already, or were
     left by an interrupted run, are kept where picture, method and all that made them are the same, and not computed
     again. Rows of pictures that are not asked for any more are dropped, and so are those that were made from
     something else, such as other step sizes of the prior. Under ``accelerate launch`` each process takes its share of the pictures.
@@ -70,6 +71,12 @@ def evaluate(
             return None
         return digest(made_from(common, A, sigma, method, done))
 
+    def mark(row: dict) -> str:
+        """The "made_from" of a row: a digest of what made it, and of what it holds, for an edited number is none of ours."""
+        return digest(
+            [made(row["method"]), {name: value for name, value in row.items() if name != "made_from"}]
+        )
+
     meta = {
         "crop": crop,
         "task": task,
@@ -90,11 +97,11 @@ def evaluate(
     asked = {(digest, name) for name, digest, _ in pictures}
     before, there = stored.parts(out), stored.rows_so_far(out, meta)
     wanted = {key: row for key, row in there.items() if key[:2] in asked}
-    done = {key: row for key, row in wanted.items() if row.get("made_from") == made(row["method"])}
+    done = {key: row for key, row in wanted.items() if row.get("made_from") == mark(row)}
     if state.is_main_process and (dropped := len(there) - len(wanted)):
         print(f"{out}: {dropped} rows of pictures that are not asked for are dropped")
     if state.is_main_process and (other := len(wanted) - len(done)):
-        print(f"{out}: {other} rows that were made from something else are dropped")
+        print(f"{out}: {other} rows that were made from something else, or edited, are dropped")
     mine = pictures[state.process_index :: state.num_processes]
     todo = {m: [p for p in mine if (p[1], p[0], m) not in done] for m in methods}
     cost, bar = forecast(pipe, task, todo, settings, batch_size, state.is_main_process)
@@ -106,8 +113,8 @@ def evaluate(
             for batch in (missing[i : i + size] for i in range(0, len(missing), size)):
                 new, _ = restore(pipe, torch.stack([x for _, _, x in batch]), task, method, sigma, settings)
                 for (name, _, _), row in zip(batch, new):
-                    row = {"image": name, **row, "made_from": made(method)}
-                    done[stored.key(row)] = row
+                    row = {"image": name, **{key: stored.finite(value) for key, value in row.items()}}
+                    done[stored.key(row)] = {**row, "made_from": mark(row)}
                 content = {"meta": meta, "rows": list(done.values())}
                 write_json(stored.part(out, state.process_index), content)
                 bar.update(cost[method] * len(batch))
@@ -118,7 +125,7 @@ def evaluate(
     rows = {stored.key(row): row for row in gather_object(list(done.values()))}
     if state.is_main_process:
         meanwhile = stored.rows_so_far(out, meta)  # of another run into the same file
-        fresh = {key: row for key, row in meanwhile.items() if row.get("made_from") == made(row["method"])}
+        fresh = {key: row for key, row in meanwhile.items() if row.get("made_from") == mark(row)}
         rows = {key: row for key, row in fresh.items() if key[:2] in asked} | rows
         more = {"images": folder.name, "limit": limit, "seconds_per_call": seconds_per_call(pipe)}
         content = {"meta": {**meta, **more, **provenance.versions()}, "rows": stored.in_order(rows)}
