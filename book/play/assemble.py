@@ -27,7 +27,8 @@ SHA512 = (
     "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="  # npm's own
 )
 BUNDLE, WASM = (f"package/dist/{name}" for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"))
-STEPS = (10, 20, 50, 100)
+STEPS = (10, 20, 50, 100)  # to choose from
+EQUAL_COST = (5, 7, 13, 27, 40)  # of page 14's experiment: methods at 10, 20 and 40 passes
 TASKS = {  # the page's, and the task whose step sizes it takes
     "inpaint": "inpaint-box",
     "sr4": "sr4",
@@ -123,7 +124,7 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
     leaves open, Eqs. 14c and 14e, by k; and the ring of each wave."""
     found = {}
     for spacing, method in {"even": METHODS["dps"], BEST: METHODS[BEST]}.items():
-        for steps in STEPS:
+        for steps in (*STEPS, *EQUAL_COST):
             schedule, sizes = method.schedule(pipe.scheduler, steps), pipe.step_sizes
             levels = (between(sizes.spectrum, s**2) for s in schedule.s[1:])
             found[f"{spacing} {steps}"] = {
@@ -141,7 +142,7 @@ def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
     found = {}
     for task, name in TASKS.items():
         found[task] = {}
-        for steps in STEPS:
+        for steps in (*STEPS, *EQUAL_COST):
             rows = found[task][steps] = []
             for switch in range(steps + 1):
                 own = pipe.step_sizes.of(name, switch, steps)

@@ -13,19 +13,26 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from frugal.base.files import whole  # noqa: E402
+from frugal.results import merit  # noqa: E402
+from frugal.results.rows import measured  # noqa: E402
+from frugal.samplers import BEST, POSTER  # noqa: E402
+from frugal.show import live  # noqa: E402
 from play.assemble import assemble  # noqa: E402
 
 BOOK = Path(__file__).resolve().parents[1]
 STORED = BOOK / "_static" / "live" / "stored.js"
-EXPERIMENTS = ("switch", "zeta", "collapse", "centre", "race", "blind")
+EXPERIMENTS = ("switch", "zeta", "collapse", "centre", "map", "plane", "race", "blind")
+SIGMA = 0.01
 PAGE = """<!doctype html><meta charset="utf-8"><body style="max-width:44rem">
 {experiments}<script src="_static/live/live.js"></script>"""
 
 
 def page(experiments: tuple[str, ...] = EXPERIMENTS) -> str:
     """A page with experiments and nothing else, beside _static."""
+    rows = measured("frontier").of(pictures="faces", sigma=SIGMA)
+    means = live.told("plane", merit.points(rows, (*POSTER, BEST), (10, 20, 40, 200))).data
     places = (f'<div class="frugal-experiment" data-experiment="{name}"></div>' for name in experiments)
-    return PAGE.format(experiments="\n".join(places))
+    return PAGE.format(experiments="\n".join((means, *places)))
 
 
 def main() -> None:
@@ -52,7 +59,8 @@ def main() -> None:
             else:
                 tab.evaluate(f"frugalLive['{name}'].run()")
             found[name] = tab.evaluate(f"frugalLive['{name}'].state()")
-        found["blind"]["told"] = found["race"]["told"] = ""  # seconds are those of a reader's machine
+        for name in ("blind", "race", "plane"):
+            found[name]["told"] = ""  # seconds are those of a reader's machine
         browser.close()
     with whole(STORED) as partial:
         partial.write_text(f"window.frugalStored = {json.dumps(found, indent=1, ensure_ascii=False)};\n")

@@ -4,7 +4,7 @@ A method's *curve* is {passes, or another setting: its rows}, one row for each p
 length on the same pictures, one row for each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from .rows import Gap, Rows
@@ -20,6 +20,20 @@ def beside(ours: Rows, reference: Rows) -> Rows:
 def gaps(ours: Rows, reference: Rows) -> dict[str, Gap]:
     """{metric: gap} of one method's rows minus the reference's, over the pictures that both have."""
     return beside(ours, reference).gaps(ours.methods[0], REFERENCE)
+
+
+def points(
+    rows: Rows, methods: Sequence[str], passes: Sequence[int]
+) -> dict[str, dict[str, dict[int, tuple[float, float]]]]:
+    """{task: {method: {passes: (LPIPS, pSNR)}}}: means over the rows of each, where there are any."""
+    found: dict = {}
+    for task in rows.distinct("task"):
+        for method in methods:
+            for budget in passes:
+                if len(some := rows.of(task=task, method=method, passes=budget)):
+                    at = (round(some.mean(method, key), 4) for key in ("lpips", "psnr"))
+                    found.setdefault(task, {}).setdefault(method, {})[budget] = tuple(at)
+    return found
 
 
 def at_equal(

@@ -1,4 +1,4 @@
-"""Page 05's experiment for readers without Python: the samplers run in the page, as its sliders are moved."""
+"""Experiments that run in a page, for readers without Python: page 05's, and what those of ``book/_static/live`` are told."""
 
 import json
 from html import escape
@@ -65,3 +65,9 @@ def moons(
         f"<script>{{{FORMULAS}\n{PAGE}\nfrugalMoonsPage(document.currentScript.previousElementSibling, "
         f"frugalMoons, {json.dumps(given)});}}</script>"
     )
+
+
+def told(experiment: str, data: object) -> HTML:
+    """What an experiment of ``book/_static/live/experiments.js`` is told by the page, as JSON; shows nothing."""
+    text = json.dumps(data).replace("<", "\\u003c")
+    return HTML(f'<script type="application/json" data-for="{escape(experiment)}">{text}</script>')

@@ -250,8 +250,152 @@ window.frugalExperiments = (() => {
     return main;
   }
 
+  /* Page 13: every zeta for DPS and for hybrids that branch off its path. */
+  function map(ui) {
+    const PHASES = [
+      ["dps", "DPS", 0, about.methods.dps.colour],
+      ["half", `k = ${T / 2}`, T / 2, about.methods.hybrid.colour],
+      ["long", `k = ${(3 * T) / 4}`, (3 * T) / 4, "#882255"],
+    ];
+    ui.pictures({
+      given: "given",
+      dps: "DPS",
+      half: PHASES[1][1],
+      long: PHASES[2][1],
+      original: "the original",
+    });
+    ui.curve("How good the face is, for each ζ that was tried", true);
+    const FACTORS = [1 / 16, 1 / 4, 1 / 2, 1, 2, 4, 8];
+    let ends = new Map(); // factor: {dps, half, long: their last states}
+    const anew = () => {
+      ends = new Map();
+      return ui.act(main);
+    };
+    const task = ui.menu("Task", [TASKS[1], TASKS[0], TASKS[2]], anew);
+    const face = ui.faces(anew);
+    const zeta = (factor) => factor * sizes(task.value(), T, 0).zeta;
+    const slider = ui.slider(
+      "ζ =",
+      FACTORS,
+      1,
+      (f) => `${zeta(f).toPrecision(2)}${f === 1 ? ", the library's" : ""}`,
+      () => ui.act(one),
+    );
+    function plot() {
+      const tried = FACTORS.filter((f) => ends.has(f));
+      const big = tried.indexOf(slider.value());
+      const ticks = FACTORS.map((f) => +zeta(f).toPrecision(2));
+      const lines = PHASES.map(([key, label, , colour]) => ({
+        label,
+        colour,
+        big,
+        points: tried.map((f) => [zeta(f), ends.get(f)[key].quality]),
+      }));
+      const y = {label: "pSNR / dB", ticks: [10, 15, 20, 25, 30]};
+      ui.plot({lines, x: {label: "ζ", ticks, log: true}, y});
+    }
+    async function walked(job, factor) {
+      if (ends.has(factor)) return true;
+      const {lam} = sizes(job.task, T, T);
+      let film = null; // DPS's
+      const found = {};
+      for (const [key, label, k] of PHASES) {
+        const from = k ? {k, x: film[T - k - 1].x} : undefined;
+        const method = k ? {name: "dmps", lam, from} : {name: "dps", zeta: zeta(factor)};
+        const films = await ui.play({...job, methods: [method]}, (state) =>
+          shown(ui.panels[key], label, state),
+        );
+        if (!films) return false;
+        film ||= films[0];
+        found[key] = films[0].at(-1);
+      }
+      ends.set(factor, found);
+      plot();
+      return true;
+    }
+    async function one() {
+      const job = await problem(ui, task.value(), face.value());
+      const factor = slider.value();
+      if (!(await walked(job, factor))) return null;
+      plot();
+      const last = PHASES.map(([key, label]) => {
+        shown(ui.panels[key], label, ends.get(factor)[key]);
+        return `${label} ${dB(ends.get(factor)[key].quality)}`;
+      });
+      return `With ζ = ${zeta(factor).toPrecision(2)}: ${last.join(", ")}. Move ζ.`;
+    }
+    async function main() {
+      const job = await problem(ui, task.value(), face.value());
+      for (const factor of FACTORS) if (!(await walked(job, factor))) return null;
+      return one();
+    }
+    return main;
+  }
+
+  /* Page 14: methods at equal passes, their faces here and their means on the page's faces. */
+  function plane(ui) {
+    const means = JSON.parse(ui.data.textContent); // {task: {method: {passes: [LPIPS, pSNR]}}}
+    const {methods} = about;
+    const COMPARED = ["dps", "hybrid", "dmps", "spectral"];
+    const STEPS = {dps: (p) => p / 2, hybrid: (p) => Math.round(p / 1.5), dmps: (p) => p, spectral: (p) => p};
+    const labels = COMPARED.map((name) => [name, methods[name].label]);
+    ui.pictures({given: "given", ...Object.fromEntries(labels), original: "the original"});
+    ui.curve("Means over the page's faces at 10, 20 and 40 passes; to the upper left is better", true);
+    const again = () => ui.act(main);
+    const task = ui.menu("Task", TASKS, again);
+    const passes = ui.menu(
+      "Passes",
+      [20, 10, 40].map((p) => [p, p]),
+      again,
+    );
+    const face = ui.faces(again);
+    function plot() {
+      const of = means[task.value() === "inpaint" ? "inpaint-box" : task.value()];
+      const lines = COMPARED.map((name) => ({
+        label: methods[name].label,
+        colour: methods[name].colour,
+        big: [10, 20, 40].indexOf(+passes.value()),
+        points: [10, 20, 40].map((p) => of[name][p]),
+      }));
+      const star = {label: "DPS, 200", colour: "currentColor", big: 0, points: [of.dps[200]]};
+      const [least, most] = [0.5, 3].map((times) => times * of.dps[200][0]);
+      const x = {label: "LPIPS", ticks: [least, (least + most) / 2, most].map((v) => +v.toPrecision(2))};
+      const top = Math.ceil(of.dps[200][1]) + 2;
+      const y = {label: "pSNR / dB", ticks: [top - 9, top - 6, top - 3, top]};
+      ui.plot({lines: [...lines, star], x, y});
+    }
+    async function main() {
+      const job = await problem(ui, task.value(), face.value());
+      const said = [];
+      plot();
+      for (const name of COMPARED) {
+        const t = STEPS[name](+passes.value());
+        const last = name === "hybrid" ? Math.floor(t / 2) : name === "dmps" ? t : 0;
+        const start = performance.now();
+        const method = {name, switch: last, ...sizes(job.task, t, last)};
+        const films = await ui.play({...job, steps: t, methods: [method]}, (state) =>
+          shown(ui.panels[name], methods[name].label, state),
+        );
+        if (!films) return null;
+        const seconds = (performance.now() - start) / 1000;
+        said.push(`${methods[name].label} ${dB(films[0].at(-1).quality)}, ${seconds.toFixed(1)} s`);
+      }
+      return `${passes.value()} passes each: ${said.join("; ")}.`;
+    }
+    return main;
+  }
+
   return {
     tools: {TASKS, problem, shown, dB},
+    map: {
+      look: "Look for the ζ at which DPS fails and a hybrid does not: the longer its last phase, the flatter its line.",
+      go: "Try every ζ here",
+      make: map,
+    },
+    plane: {
+      look: "Look for the method whose face is sharp and right with few passes, and for its dot beside that of DPS with 200.",
+      make: plane,
+    },
     switch: {
       look: "Look for the largest k at which the hybrid's face is still as good as that of DPS.",
       make: handover,

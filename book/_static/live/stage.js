@@ -51,7 +51,7 @@ window.frugalStage = (place) => {
     halt.hidden = !on;
   }
 
-  const ui = {say, panels: {}};
+  const ui = {say, panels: {}, data: document.querySelector(`script[data-for="${name}"]`)};
   /* A picture: show(x, seen) draws it, told(text) is its caption, bar(passes, most) its cost. */
   function picture(key, label) {
     const {element, shown, told: caption} = figure(pictures, label);
