@@ -15,7 +15,7 @@ import torch
 from frugal import RestorationPipeline, images
 from frugal.photo import damage
 from frugal.runs import restore
-from frugal.samplers import METHODS
+from frugal.samplers import BEST, METHODS
 
 from . import stamp
 from .engine import Job, Pictures, Run, rows
@@ -23,7 +23,7 @@ from .faces import SIGMA
 from .search import SETTINGS, Setting, restored
 
 LONG = 200  # passes of DPS with its hundred steps
-MANY = ()  # (method, passes, faces), ...
+MANY = ((BEST, 20, 200), (BEST, 40, 200))  # (method, passes, faces), ...
 CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", SIGMA, (20, 10, 40, 5)),
     ("faces", 0.05, (20,)),
