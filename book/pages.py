@@ -59,6 +59,16 @@ def chosen_parameters(pairs: Iterable[tuple[str, str]]) -> Parameters:
     return parameters
 
 
+def own_parameters(path: Path, parameters: Parameters) -> Parameters:
+    """Those that a page has. Where steps are chosen and a switch is not, it stays at its share of the steps."""
+    known = papermill.inspect_notebook(str(path))
+    own = {name: value for name, value in parameters.items() if name in known}
+    if isinstance(own.get("steps"), int) and "switch" in known.keys() - own.keys():
+        steps, switch = (int(known[name]["default"]) for name in ("steps", "switch"))
+        own["switch"] = round(switch / steps * own["steps"])
+    return own
+
+
 def processes(parameters: Parameters) -> int:
     """How many pages run side by side: one on a GPU, else as many as there are cores."""
     from frugal.base.devices import (
@@ -104,7 +114,7 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
     lay_out(SOURCE)
     library, todo = shared(), []
     for path in notebooks():
-        own = {k: v for k, v in parameters.items() if k in papermill.inspect_notebook(str(path))}
+        own = own_parameters(path, parameters)
         target, made_from = SOURCE / "notebooks" / path.name, made(path, own, library)
         if fresh or made_from != kept_with(target):
             todo.append((path, target, own, made_from))

@@ -98,6 +98,14 @@ def test_seconds_are_spread_evenly_where_the_cells_are_not_those_that_were_measu
     assert small_book.predicted(small_book.notebooks()) == {"10_a": [4], "results": [4]}
 
 
+def test_a_switch_stays_at_its_share_of_the_steps_that_are_chosen(small_book):
+    own = lambda page, **chosen: small_book.own_parameters(
+        next((ROOT / "notebooks").glob(f"{page}_*")), chosen
+    )
+    assert own("08", steps=4, pictures=3) == {"steps": 4, "switch": 2} and own("06", steps=4)["switch"] == 0
+    assert own("07", steps=4, switch=1) == {"steps": 4, "switch": 1} and own("07", images=1) == {"images": 1}
+
+
 def test_pages_are_executed_and_a_failure_is_shown_whole_and_ends_the_others(small_book, tmp_path):
     assert small_book.execute({"images": 5}) is None
     executed = nbformat.read(small_book.SOURCE / "notebooks" / "results.ipynb", as_version=4)
