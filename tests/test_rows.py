@@ -48,6 +48,15 @@ def test_one_picture_under_two_names_is_two_pictures_and_a_name_with_two_content
     assert (copied + other).gap("hybrid", "dps", "psnr").n == 0
 
 
+def test_points_of_the_plane_are_means_over_the_pictures_that_all_have():
+    some = rows("dps", [20.0, 30.0], [0.1, 0.3], task="sr4", passes=200) + rows(
+        "spectral", [22.0], task="sr4", passes=20
+    )
+    assert merit.points(some, ("dps", "spectral", "dmps"), (20, 200)) == {
+        "sr4": {"dps": {200: (0.1, 20.0)}, "spectral": {20: (0.05, 22.0)}}
+    }
+
+
 def test_rows_are_chosen_by_any_column():
     some = rows("dps", [20.0], task="sr4", steps=100) + rows("dps", [10.0], task="sr4", steps=20)
     assert some.of(task="sr4", steps=20).values("dps", "psnr") == [10.0]

@@ -8,7 +8,7 @@ passes of ``FURTHER`` a few.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -29,6 +29,10 @@ CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", 0.05, (20,)),
     ("out_of_distribution", SIGMA, (20,)),
 )
+UNSEEN = (
+    "inpaint-random",
+    "deblur",
+)  # tasks that no search and no tuning saw: the best method, and DPS at full length
 COMPARED = [name for name in METHODS if name != "daps"]  # which takes several passes a step
 FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
 DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
@@ -45,21 +49,22 @@ def runs(job: Job) -> Iterator[Run]:
     """The few methods on many faces first, then all of them, budget by budget."""
     strange = images.named("out_of_distribution", job.pipe.size)
     of = {"faces": job.read(job.args.images, None), "out_of_distribution": strange}
-    for pictures, sigma, method, passes, count in asked(job.args.limit):
-        for task in job.args.tasks:
+    for pictures, sigma, method, passes, count, tasks in asked(job.args.limit, job.args.tasks):
+        for task in tasks:
             fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
             some = dict(list(of[pictures].items())[:count])
             yield Run(fields, some, lambda some, own=fields: rows_of(job.pipe, some, job.args.seed, **own))
 
 
-def asked(limit: int) -> Iterator[tuple[str, float, str, int, int]]:
-    """Pictures, sigma, method, passes, and how many of the pictures."""
-    yield from (("faces", SIGMA, method, passes, faces) for method, passes, faces in MANY)
+def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, int, int, Sequence[str]]]:
+    """Pictures, sigma, method, passes, how many of the pictures, and tasks."""
+    yield from (("faces", SIGMA, method, passes, faces, tasks) for method, passes, faces in MANY)
     for pictures, sigma, budgets in CONDITIONS:
-        yield pictures, sigma, "dps", LONG, limit
-        yield from ((pictures, sigma, method, passes, limit) for passes in budgets for method in COMPARED)
+        yield pictures, sigma, "dps", LONG, limit, tasks
+        yield from ((pictures, sigma, m, passes, limit, tasks) for passes in budgets for m in COMPARED)
     few, budgets = FURTHER
-    yield from (("faces", SIGMA, method, passes, few) for passes in budgets for method in COMPARED)
+    yield from (("faces", SIGMA, method, passes, few, tasks) for passes in budgets for method in COMPARED)
+    yield from (("faces", SIGMA, m, p, limit, UNSEEN) for m, p in (("dps", LONG), (BEST, 20), (BEST, 40)))
 
 
 def rows_of(

@@ -65,11 +65,11 @@ EXPERIMENTS = {
     ),
     "frontier": Experiment(
         frontier,
-        "MANY CONDITIONS FURTHER CHOSEN",
+        "MANY CONDITIONS FURTHER UNSEEN CHOSEN",
         BY_ALL,
         UNSEEN,
         {"limit": 8, "tasks": TASKS, "seed": 0, "batch": 20},
-        grows=("limit", "tasks", "many", "conditions", "further"),
+        grows=("limit", "tasks", "many", "conditions", "further", "unseen"),
         sizes=ALL_SIZES,
         fast=True,
     ),

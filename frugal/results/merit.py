@@ -25,14 +25,18 @@ def gaps(ours: Rows, reference: Rows) -> dict[str, Gap]:
 def points(
     rows: Rows, methods: Sequence[str], passes: Sequence[int]
 ) -> dict[str, dict[str, dict[int, tuple[float, float]]]]:
-    """{task: {method: {passes: (LPIPS, pSNR)}}}: means over the rows of each, where there are any."""
+    """{task: {method: {passes: (LPIPS, pSNR)}}}: means over the pictures of a task that all of these have.
+
+    A method without rows for so many passes has no point there.
+    """
     found: dict = {}
     for task in rows.distinct("task"):
-        for method in methods:
-            for budget in passes:
-                if len(some := rows.of(task=task, method=method, passes=budget)):
-                    at = (round(some.mean(method, key), 4) for key in ("lpips", "psnr"))
-                    found.setdefault(task, {}).setdefault(method, {})[budget] = tuple(at)
+        of = {(m, p): rows.of(task=task, method=m, passes=p) for m in methods for p in passes}
+        of = {at: some for at, some in of.items() if len(some)}
+        shared = set.intersection(*(set(some.pictures) for some in of.values())) if of else set()
+        for (method, budget), some in of.items():
+            both = (some.on(shared).mean(method, key) for key in ("lpips", "psnr"))
+            found.setdefault(task, {}).setdefault(method, {})[budget] = tuple(round(n, 4) for n in both)
     return found
 
 

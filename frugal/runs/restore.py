@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import torch
 
@@ -168,7 +169,7 @@ def compare(
     """
     names, x0 = list(named), torch.stack(list(named.values()))
     restored = {"measured": measure(x0, task, sigma, settings.seed).preview().expand_as(x0)}
-    rows: list[dict] = []
+    rows: list[Any] = []
     warm_up(pipe, task, methods)
     for method in methods:
         pictures = []

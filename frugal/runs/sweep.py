@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
@@ -35,7 +36,7 @@ def sweep(
     if settings.zeta is None or settings.lam is None:
         raise Refusal("settings: a sweep needs the zeta and the lam that its switches share; give both")
     names, x0 = list(named), torch.stack(list(named.values()))
-    rows: dict[int, list[dict]] = {k: [] for k in switches}
+    rows: dict[int, list[Any]] = {k: [] for k in switches}
     restored: dict[int, list[torch.Tensor]] = {k: [] for k in switches}
     shared = kept.common(pipe)
     done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}

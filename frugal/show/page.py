@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -60,10 +61,10 @@ def seconds(
     """Seconds that a restoration of one picture in ``steps`` steps takes, by how many of them are DMPS.
 
     shares  {name: share of the steps that are DMPS}, 0 for DPS and 1 for DMPS
-    Each takes 20 steps in turn, three times after a round that warms up, and the median counts: what else the
+    Each takes 10 steps in turn, three times after a round that warms up, and the median counts: what else the
     machine does falls on all alike.
     """
-    few = min(20, steps)
+    few = min(10, steps)
     m = make(task, pipe.image_shape).measure(images.shipped("faces", pipe.size, 1), 0.01)
 
     def restored(share: float) -> torch.Tensor:
@@ -97,14 +98,8 @@ def rate(named: dict[str, torch.Tensor], method: str, restored: torch.Tensor) ->
     A row holds "image", "picture", "method" and every metric.
     """
     scores = quality(restored, torch.stack(list(named.values())))
-    return Rows(
-        [
-            {
-                "image": name,
-                "picture": images.digest(x),
-                "method": method,
-                **{key: numbers[i] for key, numbers in scores.items()},
-            }
-            for i, (name, x) in enumerate(named.items())
-        ]
-    )
+    rows: list[Any] = []
+    for i, (name, x) in enumerate(named.items()):
+        own = {key: numbers[i] for key, numbers in scores.items()}
+        rows.append({"image": name, "picture": images.digest(x), "method": method, **own})
+    return Rows(rows)
