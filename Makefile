@@ -86,7 +86,7 @@ install:
 EXACTLY := --no-deps --require-hashes -r
 packages:
 	@[ -n "$(ACTIVE)" ] || "$(PYTHON)" -c 'import pip; $(CHECK)' 2>/dev/null || "$(PYTHON3)" -m venv --clear .venv
-	@echo "Set-up, part 1 of 4: $$(grep -c == requirements.hashes) packages of requirements.hashes, 0.2 GB to fetch, once"
+	@echo "Set-up, part 1 of 4: $$(grep -c == requirements.hashes) packages of requirements.hashes, 0.3 GB to fetch, once"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.hashes | "$(PYTHON)" -m pip install --quiet $(EXACTLY) /dev/stdin \
 	    && "$(PYTHON)" -m uv pip install --quiet --python "$(PYTHON)" $(EXACTLY) requirements.hashes \
 	    || { echo "uv cannot do it here, pip does"; "$(PYTHON)" -m pip install $(EXACTLY) requirements.hashes; }

@@ -36,6 +36,7 @@ window.frugalCurve = (() => {
       parts.push(text(right + 3, up(level[0]) + 4, level[1], "start"));
     }
     const pitch = Math.min(130, (right - LEFT) / lines.length); // of the legend
+    const mark = pitch < 70 ? 8 : 14;
     lines.forEach(({label, colour, points, t: of = t, big}, i) => {
       const style = `stroke="${colour}" stroke-width="2" ${i && !x ? 'stroke-dasharray="7 3"' : ""}`;
       const where = points.map(([k, v]) => [at(k, of).toFixed(1), up(v).toFixed(1)]);
@@ -45,8 +46,8 @@ window.frugalCurve = (() => {
           parts.push(`<circle cx="${cx}" cy="${cy}" r="${n === big ? 6 : 3}" fill="${colour}"/>`),
         );
       parts.push(
-        `<path d="M${LEFT + pitch * i} 10h14" ${style}/>`,
-        text(LEFT + 17 + pitch * i, 14, label, "start"),
+        `<path d="M${LEFT + pitch * i} 10h${mark}" ${style}/>`,
+        text(LEFT + mark + 3 + pitch * i, 14, label, "start"),
       );
     });
     svg.setAttribute("viewBox", `0 0 ${width} 186`);
