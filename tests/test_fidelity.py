@@ -78,7 +78,7 @@ def build(tmp_path, monkeypatch):
 
 def test_measured_rows_become_a_table(build):
     html = build("file.json up noisy", json.dumps({"meta": {}, "rows": measured_rows()}))
-    assert "+1.100 [-0.171, +2.371], undecided" in html and html.count("<tr") == 3
+    assert "+1.10 [-0.17, +2.37], not enough faces" in html and html.count("<tr") == 3
 
 
 def test_a_metric_that_was_not_measured_has_no_column(build):
