@@ -27,11 +27,30 @@ window.frugalExperiments = (() => {
     panel.show(k === 1 ? x : x0_hat);
     panel.told(`${label}: ${left(k)}, ${dB(quality)}`);
   }
+  /* Runs one method, shown on a panel; -> its film, or nothing where it was stopped. */
+  async function filmed(ui, job, method, panel, label) {
+    const films = await ui.play({...job, methods: [method]}, (state) => shown(panel, label, state));
+    return films?.[0];
+  }
+  /* DMPS's k steps from where a film of DPS has come to; all of them from the same noise as DPS. */
+  function late(k, film, lam) {
+    return {name: "dmps", lam, from: k === T ? undefined : {k, x: film[T - k - 1].x}};
+  }
+  const plain = (values) => values.map((value) => [value, value]);
+  /* A slider over multiples of the library's zeta; -> {factor, zeta}. */
+  function multiples(ui, factors, at, task, changed) {
+    const zeta = (factor) => factor * sizes(task.value(), T, 0).zeta;
+    const text = (f) => `${zeta(f).toPrecision(2)}${f === 1 ? ", the library's" : ""}`;
+    return {factor: ui.slider("ζ =", factors, at, text, changed).value, zeta};
+  }
+  /* Lines of earlier runs, in grey, with this one; one label once, and at most so many. */
+  const remembered = (line, before, most) =>
+    [{...line, colour: "#888"}, ...before.filter((one) => one.label !== line.label)].slice(0, most);
 
   /* Page 07: DPS's path is walked once, and the hybrid of every k branches off it. */
   function handover(ui) {
     ui.pictures({given: "given", dps: "DPS", hybrid: "hybrid", dmps: "DMPS", original: "the original"});
-    let path = null; // {job, film, zeta, lam, ends: {k: the hybrid's last state}}
+    let path = null; // {job, film, lam, ends: {k: the hybrid's last state}}
     const ks = Array.from({length: T + 1}, (_, k) => k);
     const anew = () => {
       path = null;
@@ -48,16 +67,13 @@ window.frugalExperiments = (() => {
     const face = ui.faces(anew);
 
     async function branch(k, panel, label) {
-      const {job, film, zeta, lam, ends} = path;
+      const {job, film, lam, ends} = path;
       panel.bar(2 * T - k, 2 * T);
       if (!ends[k] && k === 0) ends[k] = film.at(-1);
       if (!ends[k]) {
-        const from = k === T ? undefined : {k, x: film[T - k - 1].x};
-        const films = await ui.play({...job, methods: [{name: "dmps", zeta, lam, from}]}, (state) =>
-          shown(panel, label, state),
-        );
-        if (!films) return false;
-        ends[k] = films[0].at(-1);
+        const own = await filmed(ui, job, late(k, film, lam), panel, label);
+        if (!own) return false;
+        ends[k] = own.at(-1);
       }
       shown(panel, label, ends[k]);
       return true;
@@ -69,11 +85,9 @@ window.frugalExperiments = (() => {
         const {zeta} = sizes(job.task, T, 0);
         const {lam} = sizes(job.task, T, T);
         dps.bar(2 * T, 2 * T);
-        const films = await ui.play({...job, methods: [{name: "dps", zeta}]}, (state) =>
-          shown(dps, "DPS", state),
-        );
-        if (!films) return null;
-        path = {job, film: films[0], zeta, lam, ends: {}};
+        const film = await filmed(ui, job, {name: "dps", zeta}, dps, "DPS");
+        if (!film) return null;
+        path = {job, film, lam, ends: {}};
         if (!(await branch(T, dmps, "DMPS"))) return null;
       }
       const k = slider.value();
@@ -100,19 +114,12 @@ window.frugalExperiments = (() => {
     };
     const task = ui.menu("Task", [TASKS[1], TASKS[0], TASKS[2]], anew);
     const face = ui.faces(anew);
-    const zeta = () => sizes(task.value(), T, 0).zeta;
-    const slider = ui.slider(
-      "ζ =",
-      FACTORS,
-      4,
-      (f) => `${(f * zeta()).toPrecision(2)}${f === 1 ? ", the library's" : ""}`,
-      () => ui.act(main),
-    );
+    const {factor, zeta} = multiples(ui, FACTORS, 4, task, () => ui.act(main));
     let before = []; // lines of earlier runs
     async function main() {
       const job = await problem(ui, task.value(), face.value());
       const noise = job.sigma * Math.sqrt(given(job).y.length);
-      const z = slider.value() * zeta();
+      const z = zeta(factor());
       const label = `ζ = ${z.toPrecision(2)}`;
       const points = (film) => film.map(({k, norm}) => [k, norm]);
       const y = {label: "‖r‖", ticks: [0.1, 1, 10, 100], log: true};
@@ -130,10 +137,7 @@ window.frugalExperiments = (() => {
       if (!films) return null;
       plot(films[0]);
       const {norm, quality} = films[0].at(-1);
-      before = [
-        {label, colour: "#888", points: points(films[0])},
-        ...before.filter((one) => one.label !== label),
-      ].slice(0, 2);
+      before = remembered({label, points: points(films[0])}, before, 2);
       const [far, times] = [norm, norm / noise].map((number) => number.toPrecision(2));
       return (
         `With ${label} the last guess is ${far} from the measurement, ${times} times the noise. ` +
@@ -154,23 +158,8 @@ window.frugalExperiments = (() => {
       return again();
     };
     const task = ui.menu("Task", TASKS, anew);
-    const steps = ui.menu(
-      "Steps",
-      [
-        [20, "20"],
-        [50, "50"],
-      ],
-      again,
-    );
-    const sigma = ui.menu(
-      "Noise σ",
-      [
-        [0.01, "0.01"],
-        [0.1, "0.1"],
-        [0.3, "0.3"],
-      ],
-      again,
-    );
+    const steps = ui.menu("Steps", plain([20, 50]), again);
+    const sigma = ui.menu("Noise σ", plain([0.01, 0.1, 0.3]), again);
     const face = ui.faces(anew);
     async function main() {
       const t = +steps.value();
@@ -195,10 +184,7 @@ window.frugalExperiments = (() => {
       );
       if (!films) return null;
       const at = curve.decided(films[0]);
-      before = [
-        {label, colour: "#888", points: curve.points(films[0]), t},
-        ...before.filter((one) => one.label !== label),
-      ].slice(0, 1);
+      before = remembered({label, points: curve.points(films[0]), t}, before, 1);
       return at === null
         ? "Consecutive guesses never agree to 20 dB."
         : `Consecutive guesses first agree to 20 dB with ${at} of ${t} steps left.`;
@@ -273,17 +259,10 @@ window.frugalExperiments = (() => {
     };
     const task = ui.menu("Task", [TASKS[1], TASKS[0], TASKS[2]], anew);
     const face = ui.faces(anew);
-    const zeta = (factor) => factor * sizes(task.value(), T, 0).zeta;
-    const slider = ui.slider(
-      "ζ =",
-      FACTORS,
-      1,
-      (f) => `${zeta(f).toPrecision(2)}${f === 1 ? ", the library's" : ""}`,
-      () => ui.act(one),
-    );
+    const {factor, zeta} = multiples(ui, FACTORS, 1, task, () => ui.act(one));
     function plot() {
       const tried = FACTORS.filter((f) => ends.has(f));
-      const big = tried.indexOf(slider.value());
+      const big = tried.indexOf(factor());
       const ticks = FACTORS.map((f) => +zeta(f).toPrecision(2));
       const lines = PHASES.map(([key, label, , colour]) => ({
         label,
@@ -294,39 +273,36 @@ window.frugalExperiments = (() => {
       const y = {label: "pSNR / dB", ticks: [10, 15, 20, 25, 30]};
       ui.plot({lines, x: {label: "ζ", ticks, log: true}, y});
     }
-    async function walked(job, factor) {
-      if (ends.has(factor)) return true;
+    async function walked(job, f) {
+      if (ends.has(f)) return true;
       const {lam} = sizes(job.task, T, T);
-      let film = null; // DPS's
+      let path = null; // DPS's film
       const found = {};
       for (const [key, label, k] of PHASES) {
-        const from = k ? {k, x: film[T - k - 1].x} : undefined;
-        const method = k ? {name: "dmps", lam, from} : {name: "dps", zeta: zeta(factor)};
-        const films = await ui.play({...job, methods: [method]}, (state) =>
-          shown(ui.panels[key], label, state),
-        );
-        if (!films) return false;
-        film ||= films[0];
-        found[key] = films[0].at(-1);
+        const method = k ? late(k, path, lam) : {name: "dps", zeta: zeta(f)};
+        const film = await filmed(ui, job, method, ui.panels[key], label);
+        if (!film) return false;
+        path ||= film;
+        found[key] = film.at(-1);
       }
-      ends.set(factor, found);
+      ends.set(f, found);
       plot();
       return true;
     }
     async function one() {
       const job = await problem(ui, task.value(), face.value());
-      const factor = slider.value();
-      if (!(await walked(job, factor))) return null;
+      const f = factor();
+      if (!(await walked(job, f))) return null;
       plot();
       const last = PHASES.map(([key, label]) => {
-        shown(ui.panels[key], label, ends.get(factor)[key]);
-        return `${label} ${dB(ends.get(factor)[key].quality)}`;
+        shown(ui.panels[key], label, ends.get(f)[key]);
+        return `${label} ${dB(ends.get(f)[key].quality)}`;
       });
-      return `With ζ = ${zeta(factor).toPrecision(2)}: ${last.join(", ")}. Move ζ.`;
+      return `With ζ = ${zeta(f).toPrecision(2)}: ${last.join(", ")}. Move ζ.`;
     }
     async function main() {
       const job = await problem(ui, task.value(), face.value());
-      for (const factor of FACTORS) if (!(await walked(job, factor))) return null;
+      for (const f of FACTORS) if (!(await walked(job, f))) return null;
       return one();
     }
     return main;
@@ -343,11 +319,7 @@ window.frugalExperiments = (() => {
     ui.curve("Means over the page's faces at 10, 20 and 40 passes; to the upper left is better", true);
     const again = () => ui.act(main);
     const task = ui.menu("Task", TASKS, again);
-    const passes = ui.menu(
-      "Passes",
-      [20, 10, 40].map((p) => [p, p]),
-      again,
-    );
+    const passes = ui.menu("Passes", plain([20, 10, 40]), again);
     const face = ui.faces(again);
     function plot() {
       const of = means[task.value() === "inpaint" ? "inpaint-box" : task.value()];
@@ -373,12 +345,11 @@ window.frugalExperiments = (() => {
         const last = name === "hybrid" ? Math.floor(t / 2) : name === "dmps" ? t : 0;
         const start = performance.now();
         const method = {name, switch: last, ...sizes(job.task, t, last)};
-        const films = await ui.play({...job, steps: t, methods: [method]}, (state) =>
-          shown(ui.panels[name], methods[name].label, state),
-        );
-        if (!films) return null;
+        const {label} = methods[name];
+        const film = await filmed(ui, {...job, steps: t}, method, ui.panels[name], label);
+        if (!film) return null;
         const seconds = (performance.now() - start) / 1000;
-        said.push(`${methods[name].label} ${dB(films[0].at(-1).quality)}, ${seconds.toFixed(1)} s`);
+        said.push(`${label} ${dB(film.at(-1).quality)}, ${seconds.toFixed(1)} s`);
       }
       return `${passes.value()} passes each: ${said.join("; ")}.`;
     }
