@@ -7,14 +7,16 @@ const N = 64;
 const P = N * N;
 const C = 3;
 const combine = (f, ...xs) => xs[0].map((_, i) => f(...xs.map((x) => x[i])));
+const plus = (a, b) => combine((p, q) => p + q, a, b);
+const minus = (a, b) => combine((p, q) => p - q, a, b);
+const times = (a, b) => combine((p, q) => p * q, a, b);
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const zeros = (n) => new Float64Array(n);
 
 /* ---- Operators, Eqs. 1b to 1d: A = U diag(s) V^T, every factor a function ---- */
 
 function operator(s, U, Ut, V, Vt) {
-  const scaled = (c) => combine((a, b) => a * b, s, c);
-  return {s, U, Ut, V, Vt, A: (x) => U(scaled(Vt(x))), adjoint: (y) => V(scaled(Ut(y)))};
+  return {s, U, Ut, V, Vt, A: (x) => U(times(s, Vt(x))), adjoint: (y) => V(times(s, Ut(y)))};
 }
 const same = (y) => y;
 
@@ -73,8 +75,9 @@ function deblurring() {
     return sum / all;
   });
   const transform = zeros(C * P).map((_, i) => frequency[i % N] * frequency[Math.floor((i % P) / N)]);
-  const U = (c) => hartley(combine((a, k) => a * Math.sign(k), c, transform));
-  const Ut = (y) => combine((a, k) => a * Math.sign(k), hartley(y), transform);
+  const sign = transform.map(Math.sign);
+  const U = (c) => hartley(times(c, sign));
+  const Ut = (y) => times(hartley(y), sign);
   return operator(transform.map(Math.abs), U, Ut, hartley, hartley);
 }
 
@@ -107,17 +110,7 @@ function hartley(x) {
   // cas(a + b) = cos a cos b - sin a sin b + sin a cos b + cos a sin b
   const c = rows(COS, x);
   const s = rows(SIN, x);
-  return combine(
-    (a, b) => a + b,
-    columns(
-      combine((a, b) => a + b, c, s),
-      COS,
-    ),
-    columns(
-      combine((a, b) => a - b, c, s),
-      SIN,
-    ),
-  );
+  return plus(columns(plus(c, s), COS), columns(minus(c, s), SIN));
 }
 
 /* task -> the operator, for which `seen` says what is not hidden */
@@ -195,7 +188,7 @@ function renoised(S, k, x, x0_hat, mean, z, allNew = false) {
 async function residual_gradient(S, k, x, v, x0_hat, y, A, vjp) {
   const a = Math.sqrt(S.alpha_bar[k]);
   const b = Math.sqrt(1 - S.alpha_bar[k]);
-  const residual = combine((m, g) => m - g, y, A.A(x0_hat));
+  const residual = minus(y, A.A(x0_hat));
   const norm = Math.sqrt(dot(residual, residual));
   const open = combine((x_i, v_i) => (Math.abs(a * x_i - b * v_i) <= 1 ? 1 : 0), x, v);
   const u = combine((g, o) => (-g * o) / norm, A.adjoint(residual), open);
@@ -215,39 +208,32 @@ function dmps_score(S, k, x, y, A, sigma) {
 function centred_mean(x0_hat, y, A, sigma, r2) {
   const residual = combine((u, s, v) => u - s * v, A.Ut(y), A.s, A.Vt(x0_hat));
   const pull = A.V(combine((r, s) => ((r2 * s) / (sigma ** 2 + r2 * s ** 2)) * r, residual, A.s));
-  return combine((a, b) => a + b, x0_hat, pull);
+  return plus(x0_hat, pull);
 }
 
 /* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients,
    steered where all singular values are one. */
 function spectral_mean(x0_hat, y, A, sigma, c, iterations = 16) {
-  const C_times = (x) => W(combine((a, b) => a * b, c, Wt(x)));
+  const C_times = (x) => W(times(c, Wt(x)));
   const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
   const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
   const near = (r) => {
     const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), c);
     return A.A(W(inverse));
   };
-  const residual = combine((a, b) => a - b, y, A.A(x0_hat));
+  const residual = minus(y, A.A(x0_hat));
   const u = s2
     ? conjugate_gradients(K, residual, iterations, near)
     : conjugate_gradients(K, residual, 8, same);
-  return combine((a, b) => a + b, x0_hat, C_times(A.adjoint(u)));
+  return plus(x0_hat, C_times(A.adjoint(u)));
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
 function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
   const z = noise();
   const n = noise();
   const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, c, z));
-  const guess = combine((a, b) => a + b, x0_hat, moved);
-  return spectral_mean(
-    guess,
-    y.map((v, i) => v + tau * sigma * n[i]),
-    A,
-    sigma,
-    c,
-    8,
-  );
+  const noisy = y.map((v, i) => v + tau * sigma * n[i]);
+  return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, c, 8);
 }
 function conjugate_gradients(K, b, iterations, about) {
   let u = zeros(b.length);
@@ -366,7 +352,7 @@ async function* walk(step, S, m, noise, x = noise(), k = S.t) {
 
 /* pSNR in dB of pictures in [-1, 1]; between two guesses it is c_k of Eq. 6a. */
 function psnr(a, b) {
-  const d = combine((p, q) => p - q, a, b);
+  const d = minus(a, b);
   return 10 * Math.log10((4 * a.length) / dot(d, d));
 }
 

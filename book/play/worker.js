@@ -79,7 +79,7 @@ async function advanced(run, m, x0) {
   const begin = performance.now();
   const {value: state} = await run.chain.next();
   const ms = performance.now() - begin;
-  const residual = combine((a, b) => a - b, m.y, m.A.A(state.x0_hat));
+  const residual = minus(m.y, m.A.A(state.x0_hat));
   const norm = Math.sqrt(dot(residual, residual));
   const c = run.guess && psnr(state.x0_hat, run.guess);
   const shown = state.k === 1 ? state.x : state.x0_hat;

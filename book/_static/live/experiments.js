@@ -5,6 +5,7 @@
 window.frugalExperiments = (() => {
   const {about, sizes} = window.frugalNetwork;
   const {given} = window.frugalFormulas;
+  const {middle} = window.frugalPictures;
   const curve = window.frugalCurve;
   const T = 20; // steps
   const TASKS = [
@@ -18,7 +19,7 @@ window.frugalExperiments = (() => {
   /* A problem: a face and what is given of it, both drawn unless they are for later. */
   async function problem(ui, task, face, {sigma = 0.01, seed = 0, drawn = true} = {}) {
     const x0 = await ui.face(face);
-    const job = {task, x0, sigma, seed, seen: ui.middle(), steps: T};
+    const job = {task, x0, sigma, seed, seen: middle(), steps: T};
     if (drawn) ui.given(job);
     return job;
   }

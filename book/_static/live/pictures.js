@@ -20,6 +20,13 @@ window.frugalPictures = (() => {
     context.putImageData(image, 0, 0);
   }
 
+  /* A mask that hides the middle, half as wide and half as high as the picture. */
+  const middle = () =>
+    Uint8Array.from({length: P}, (_, p) => {
+      const far = (v) => Math.abs(v - (N - 1) / 2) > N / 4;
+      return far(p % N) || far(Math.floor(p / N)) ? 1 : 0;
+    });
+
   /* A measurement drawn at the size of the picture: y itself where it is one, else A^+ y. */
   const preview = ({A, y}) => (y.length === 3 * P ? y : pinv(A, y));
 
@@ -80,5 +87,5 @@ window.frugalPictures = (() => {
     Object.assign(link, {download: name, href: sheet.toDataURL()}).click();
   }
 
-  return {N, P, canvas, draw, preview, read, figure, save};
+  return {N, P, canvas, draw, middle, preview, read, figure, save};
 })();

@@ -2,7 +2,7 @@
 /* The stage of an experiment: pictures with captions and bars, a curve, controls, one button that runs it.
    Before anything is loaded it shows a stored state. Returns {run, state} for the book's own tests. */
 window.frugalStage = (place) => {
-  const {N, draw, figure, preview, read} = window.frugalPictures;
+  const {draw, figure, preview, read} = window.frugalPictures;
   const {about, missing, run, stop} = window.frugalNetwork;
   const curve = window.frugalCurve;
   const experiment = window.frugalExperiments[place.dataset.experiment];
@@ -129,14 +129,9 @@ window.frugalStage = (place) => {
       films[now.method].push(now);
       each(now, films);
     };
-    const ended = await run({sigma: 0.01, seed: 0, draws: 1, seen: ui.middle(), ...job}, take, say);
+    const ended = await run({draws: 1, ...job}, take, say);
     return ended === "done" && mine === turn ? films : null;
   };
-  ui.middle = () =>
-    Uint8Array.from({length: N * N}, (_, p) => {
-      const far = (v) => Math.abs(v - (N - 1) / 2) > N / 4;
-      return far(p % N) || far(Math.floor(p / N)) ? 1 : 0;
-    });
 
   /* Runs what the experiment does, `what` of its functions; a newer call ends the one before. */
   async function act(what) {

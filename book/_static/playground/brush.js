@@ -1,9 +1,9 @@
 "use strict";
 /* A canvas on which pixels are hidden and shown again, by pointer, finger or keys. brush: {x: the picture,
    seen, active: () -> whether it is drawn on, radius: () -> pixels, erases: () -> whether pixels are shown
-   again, changed: () -> after every stroke and key}. Returns {show, hide, hideMiddle}. */
+   again, changed: () -> after every stroke and key}. Returns {show, hideMiddle}. */
 window.frugalBrush = (canvas, brush) => {
-  const {N, draw} = window.frugalPictures;
+  const {N, draw, middle} = window.frugalPictures;
   const KEYS = {ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, -2], ArrowDown: [0, 2]};
   const cursor = {x: N / 2, y: N / 2};
   let before = null; // where the stroke was last
@@ -65,11 +65,11 @@ window.frugalBrush = (canvas, brush) => {
   };
   canvas.onfocus = canvas.onblur = show;
 
-  function hide(inside) {
-    for (let p = 0; p < N * N; p++) if (inside(p % N, Math.floor(p / N))) brush.seen[p] = 0;
+  function hideMiddle() {
+    middle().forEach((open, p) => {
+      brush.seen[p] &= open;
+    });
     show();
   }
-  const hideMiddle = () =>
-    hide((x, y) => Math.abs(x - (N - 1) / 2) < N / 4 && Math.abs(y - (N - 1) / 2) < N / 4);
   return {show, hideMiddle};
 };
