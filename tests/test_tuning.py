@@ -34,15 +34,13 @@ def x0():
 @pytest.mark.parametrize("task", ["sr4", "inpaint-box"])
 @pytest.mark.parametrize("k", [0, 1, 2, 3])
 def test_a_branch_of_the_walk_is_the_pipelines_restoration(pipe, x0, task, k):
-    """Three steps, pictures of several faces and step sizes together, against each alone."""
+    """Three steps, two of three faces, each against itself alone."""
     faces = Faces.of(pipe, x0, task, 3, 5, SIGMA)
-    face = torch.tensor([0, 1, 2, 2])
-    zeta, lam = torch.tensor([0.3, 0.5, 0.2, 0.1]), torch.tensor([0.5, 1.0, 1.75, 1.0])
-    restored = faces.dmps(lam, faces.dps(zeta, [0, 1, 2, 3], face)[k], k, face)
-    for i, f in enumerate(face):
-        one = x0[f : f + 1]
+    face = slice(1, 3)
+    restored = faces.dmps(1.75, faces.dps(0.3, [0, 1, 2, 3], face)[k], k, face)
+    for i, one in enumerate(x0[face].split(1)):
         m, noise = restore.measure(one, task, SIGMA, 5), restore.generators(5, one, "sampler")
-        out = pipe(m, "hybrid", 3, k, zeta[i].item(), lam[i].item(), generator=noise)
+        out = pipe(m, "hybrid", 3, k, 0.3, 1.75, generator=noise)
         # Rounding grows where a guess is near the clip, so a few pixels differ by more than the rest.
         assert (restored[i] - out.images[0]).abs().mean() < 1e-4
 

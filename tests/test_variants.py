@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book"))
 
 from experiments import conditions, natural, published, rule, seeds  # noqa: E402
+from experiments.faces import faces_of  # noqa: E402
 
 SIZES = {"sr4": {0: {"zeta": 0.3, "lam": 1.0}}}
 
@@ -43,6 +44,11 @@ def few(monkeypatch):
     monkeypatch.setattr(seeds, "SWITCH", 2)
 
 
+def job_of(pipe):
+    """What experiments ask of a job that measures pictures."""
+    return SimpleNamespace(pipe=pipe, args=SimpleNamespace(seed=0))
+
+
 def restored(pipe, named, method, steps, **own):
     """What the pipeline makes of the pictures, with the noise that measurements have."""
     x0 = torch.stack(list(named.values()))
@@ -51,7 +57,7 @@ def restored(pipe, named, method, steps, **own):
 
 
 def test_the_short_step_is_eq_5_at_the_next_level_times_that_of_one_level(pipe, named, few):
-    faces = published.faces_of(pipe, named, 0)
+    faces = faces_of(job_of(pipe), named, "sr4", 4, 0.01)
     x, S = faces.z[0], faces.schedule
     out = faces.end(published.short(faces, 0.5), x, 1)
     a = float(pipe.scheduler.alphas[S.timestep[1]])
@@ -70,7 +76,7 @@ def test_the_iterates_are_still_where_consecutive_ones_agree(monkeypatch):
 
 
 def test_published_variants_begin_with_the_librarys_own(pipe, named, few):
-    faces = published.faces_of(pipe, named, 0)
+    faces = faces_of(job_of(pipe), named, "sr4", 4, 0.01)
     found = published.variants(faces, {"gaps": {"zeta": 0.4, "length": 0.5}})
     for name, own in (("dps", {}), ("hybrid", {"switch": 2}), ("dmps", {})):
         assert (found[name][0] - restored(pipe, named, name, 4, **own)).abs().mean() < 1e-4
@@ -80,7 +86,7 @@ def test_published_variants_begin_with_the_librarys_own(pipe, named, few):
 
 def test_a_condition_chooses_and_judges_with_the_librarys_samplers(pipe, named):
     c = conditions.Condition("sr4", 4, 0.01)
-    job = SimpleNamespace(pipe=pipe, args=SimpleNamespace(seed=0))
+    job = job_of(pipe)
     sizes = {k: {"zeta": 0.3, "lam": 1.0} for k in ("0", "1", "2")}
     rows = conditions.judged(job, named, c, sizes)
     methods = ["dps", "dmps", "same 23", "own 23", "same 50", "own 50", "equal 50"]

@@ -13,7 +13,7 @@ from frugal.base import checks
 from frugal.prior.step_sizes import STEPS
 
 from .engine import Job, Pictures, Run, means, rows
-from .faces import Faces
+from .faces import faces_of
 from .switches import against_dps
 from .tuning import CENTRE, CENTRES, chosen
 
@@ -39,11 +39,6 @@ class Condition(NamedTuple):
     def lam(self) -> float:
         """DMPS's step, by ``tuning``."""
         return LAMS.get(self.task, LAM)
-
-    def faces(self, job: Job, named: Pictures, steps: int) -> Faces:
-        """The measured pictures."""
-        x0 = torch.stack(list(named.values()))
-        return Faces.of(job.pipe, x0, self.task, steps, job.args.seed, self.sigma)
 
 
 CONDITIONS = (
@@ -80,7 +75,8 @@ def runs(job: Job) -> Iterator[Run]:
 
 def tuned(job: Job, named: Pictures, c: Condition) -> dict[str, dict[str, float]]:
     """{k: {"zeta", "lam"}} for DPS, k = 0, and both hybrids, by ``tuning.chosen``."""
-    faces, x0, found = c.faces(job, named, c.steps), torch.stack(list(named.values())), []
+    faces, x0 = faces_of(job, named, c.task, c.steps, c.sigma), torch.stack(list(named.values()))
+    found = []
     for factor in FACTORS:
         zeta, stations = (factor * CENTRES.get(c.task, CENTRE) * STEPS / c.steps, (0, *c.switches.values()))
         for k, x_k in faces.dps(zeta, stations).items():
@@ -94,9 +90,8 @@ def judged(job: Job, some: Pictures, c: Condition, own: Mapping[str, Mapping[str
     """The rows of one condition; lam is None where no step is DMPS."""
 
     sizes = lambda k: {"zeta": own[str(0 if k == c.steps else k)]["zeta"], "lam": c.lam}
-    restored = against_dps(
-        lambda steps: c.faces(job, some, steps), sizes, c.steps, c.switches, list(c.switches)[-1:]
-    )
+    faces_at = lambda steps: faces_of(job, some, c.task, steps, c.sigma)
+    restored = against_dps(faces_at, sizes, c.steps, c.switches, list(c.switches)[-1:])
     found = rows(
         some, {m: (x, {"task": c.task, "sigma": c.sigma, **told}) for m, (x, told) in restored.items()}
     )

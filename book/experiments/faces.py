@@ -13,11 +13,11 @@ from frugal.samplers import poster
 from frugal.samplers.walk import Denoise, State, Step, walk
 from frugal.schedule import Schedule
 
+from .engine import Job, Pictures
+
 SIGMA = 0.01  # of a measurement's noise, where an experiment has no other
 
-Sizes = float | torch.Tensor  # one for all pictures, or (B,)
 Start = torch.Tensor | None  # (B, C, H, W); pure noise for None
-Some = torch.Tensor | slice  # of the pictures: their indices (B,)
 EVERY = slice(None)
 
 
@@ -54,38 +54,39 @@ class Faces:
         return self.pipe.denoiser(self.schedule)
 
     def states(
-        self, step: Step, x: Start = None, start: int | None = None, face: Some = EVERY
+        self, step: Step, x: Start = None, start: int | None = None, face: slice = EVERY
     ) -> Iterator[State]:
-        """``walk`` for the pictures ``face`` (B,), from their pure noise, or from x (B, C, H, W) at k = ``start``."""
+        """``walk`` for the pictures ``face``, from their pure noise, or from x (B, C, H, W) at k = ``start``."""
         k = self.schedule.t if start is None else start
         draws = (z[face] for z in self.z[self.schedule.t - k + 1 :])
         x = self.z[0][face] if x is None else x
         return walk(step, self.schedule, self.m[face], draws.__next__, x, k)
 
-    def end(self, step: Step, x: Start = None, start: int | None = None, face: Some = EVERY) -> torch.Tensor:
+    def end(self, step: Step, x: Start = None, start: int | None = None, face: slice = EVERY) -> torch.Tensor:
         """x_0 (B, C, H, W) at the end of ``states``; x itself where no step is left."""
         for state in self.states(step, x, start, face):
             x = state.x
-        assert x is not None
         return x
 
     def dps(
-        self, zeta: Sizes, stations: Collection[int] = (0,), face: Some = EVERY
+        self, zeta: float, stations: Collection[int] = (0,), face: slice = EVERY
     ) -> dict[int, torch.Tensor]:
         """{k: x_k (B, C, H, W)} of DPS at the k of ``stations``; it goes no further than the least of them."""
         reached = {self.schedule.t: self.z[0][face]}
-        for state in self.states(poster.dps(self.denoise, self.schedule, column(zeta)), face=face):
+        for state in self.states(poster.dps(self.denoise, self.schedule, zeta), face=face):
             if state.k - 1 in stations:
                 reached[state.k - 1] = state.x
             if state.k - 1 == min(stations):
                 break
         return reached
 
-    def dmps(self, lam: Sizes, x: Start = None, start: int | None = None, face: Some = EVERY) -> torch.Tensor:
+    def dmps(
+        self, lam: float, x: Start = None, start: int | None = None, face: slice = EVERY
+    ) -> torch.Tensor:
         """x_0 (B, C, H, W) of DMPS from x_k, k = ``start``, or from pure noise."""
-        return self.end(poster.dmps(self.denoise, self.schedule, column(lam)), x, start, face)
+        return self.end(poster.dmps(self.denoise, self.schedule, lam), x, start, face)
 
 
-def column(sizes: Sizes) -> Sizes:
-    """Step sizes as pictures multiply with them."""
-    return sizes.reshape(-1, 1, 1, 1) if isinstance(sizes, torch.Tensor) else sizes
+def faces_of(job: Job, named: Pictures, task: str, steps: int, sigma: float) -> Faces:
+    """Some pictures of a job, measured."""
+    return Faces.of(job.pipe, torch.stack(list(named.values())), task, steps, job.args.seed, sigma)

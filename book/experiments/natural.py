@@ -5,6 +5,7 @@ sets of denoising papers, CBSD68, Kodak24 and McMaster, but for six portraits; n
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -12,7 +13,8 @@ from frugal.runs import restore
 from frugal.samplers import BEST, METHODS
 
 from .engine import Job, Pictures, Restored, Run, rows
-from .faces import SIGMA, Faces
+from .faces import SIGMA, faces_of
+from .switches import against_dps
 
 STEPS, SWITCHES = 100, (5, 25, 50)
 
@@ -28,16 +30,10 @@ def runs(job: Job) -> Iterator[Run]:
 
 def by_poster(job: Job, some: Pictures, task: str) -> Restored:
     """DPS, DMPS, and hybrids with DPS's zeta, whose path is DPS's."""
-    faces = Faces.of(job.pipe, torch.stack(list(some.values())), task, STEPS, job.args.seed, SIGMA)
-    own = {k: job.pipe.step_sizes.of(task, k, STEPS) for k in (0, *SWITCHES, STEPS)}
-    zeta, path = own[0]["zeta"], faces.dps(own[0]["zeta"], (0, *SWITCHES))
-    told = lambda k, of: {"switch": k, "zeta": zeta, "lam": own[of]["lam"]}
-    done = {
-        "dps": (path[0], told(0, STEPS)),
-        "dmps": (faces.dmps(own[STEPS]["lam"]), told(STEPS, STEPS)),
-    }
-    hybrids = {f"hybrid {k}": (faces.dmps(own[k]["lam"], path[k], k), told(k, k)) for k in SWITCHES}
-    return done | hybrids
+    sizes, switches = partial(job.pipe.step_sizes.of, task, steps=STEPS), {str(k): k for k in SWITCHES}
+    faces_at = partial(faces_of, job, some, task, sigma=SIGMA)
+    made = against_dps(faces_at, sizes, STEPS, switches, own_zeta=False)
+    return {name.replace("same", "hybrid"): one for name, one in made.items()}
 
 
 def by_best(job: Job, some: Pictures, task: str) -> Restored:

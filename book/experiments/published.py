@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from frugal import RestorationPipeline, images
+from frugal import images
 from frugal.guidance import dmps_score
 from frugal.measurement import Measurement
 from frugal.metrics import psnr
@@ -20,7 +20,7 @@ from frugal.samplers.walk import Noise, Step, Stepped
 
 from .behaviour import Numbers, of, problem
 from .engine import Job, Pictures, Restored, Run, means, rows
-from .faces import SIGMA, Faces
+from .faces import SIGMA, Faces, faces_of
 
 TASK, STEPS, SWITCH = "sr4", 100, 50  # the poster's setting; sr4 measures as many pixels as its sr16
 PUBLISHED = {"dps": 19.37, "dmps": 15.63, "hybrid": 19.97}  # pSNR of its Table 1, dB
@@ -36,15 +36,10 @@ def runs(job: Job) -> Iterator[Run]:
 
     def of_some(some: Pictures) -> list[dict]:
         fitted = job.once(["fit"], lambda: fit(job, job.pictures("fit")))
-        return rows(some, variants(faces_of(job.pipe, some, job.args.seed), fitted["chosen"]))
+        return rows(some, variants(faces_of(job, some, TASK, STEPS, SIGMA), fitted["chosen"]))
 
     for folder in job.args.images:
         yield Run({"set": folder.name}, job.read(folder, job.args.limit), of_some)
-
-
-def faces_of(pipe: RestorationPipeline, named: Pictures, seed: int) -> Faces:
-    """The measured pictures."""
-    return Faces.of(pipe, torch.stack(list(named.values())), TASK, STEPS, seed, SIGMA)
 
 
 def short(faces: Faces, length: float) -> Step:
@@ -72,7 +67,7 @@ def short_step() -> Numbers:
 
 def fit(job: Job, named: Pictures) -> dict[str, Any]:
     """Mean scores for every (zeta, length), and the pairs nearest to ``PUBLISHED``: its levels, and its gaps."""
-    faces, x0 = faces_of(job.pipe, named, job.args.seed), torch.stack(list(named.values()))
+    faces, x0 = faces_of(job, named, TASK, STEPS, SIGMA), torch.stack(list(named.values()))
     mean, found = lambda x: means(x, x0), []
     alone = {c: mean(faces.end(short(faces, c))) for c in LENGTHS}
     for zeta in ZETAS:
@@ -100,9 +95,7 @@ def variants(faces: Faces, fitted: Mapping[str, Mapping[str, float]]) -> Restore
     """{variant: restorations (B, C, H, W), their settings}."""
     own = {k: faces.pipe.step_sizes.of(TASK, k, STEPS) for k in (0, SWITCH, STEPS)}
     lengths = {"short": 1.0, **{kind: fit["length"] for kind, fit in fitted.items()}}
-    done: dict[str, tuple[torch.Tensor, Mapping[str, Any]]] = {
-        "dmps": (faces.dmps(own[STEPS]["lam"]), {"lam": own[STEPS]["lam"]})
-    }
+    done = {"dmps": (faces.dmps(own[STEPS]["lam"]), {"lam": own[STEPS]["lam"]})}
     done |= {f"dmps {name}": (faces.end(short(faces, c)), {"length": c}) for name, c in lengths.items()}
 
     def from_path(name: str, zeta: float, x: torch.Tensor, k: object = SWITCH, **more: object) -> None:

@@ -4,6 +4,7 @@ The hybrid with k DMPS steps shares its DPS path with every other k, so the path
 branches where a k begins. All branches of a face get the same noise, which is the pipeline's own.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -65,36 +66,33 @@ def tune(faces: Faces, x0: torch.Tensor, task: str, switches: Sequence[int], siz
     ``switches`` are k of 100 steps; zeta is that of 100 steps, None where k = 100, lam None where k = 0.
     ``size`` bounds the pictures in a call of the network.
     """
-    t, values, count = faces.schedule.t, grid(task), torch.arange(len(x0))
-    stations = {k: round(k * t / STEPS) for k in switches}
-    zetas, lams = torch.tensor(values) * (STEPS / t), torch.tensor(LAMS)
-    zetas, lams = zetas.to(faces.z), lams.to(faces.z)
-    scores: dict[Key, torch.Tensor] = {}  # a number for each metric of each face
+    t, stations = faces.schedule.t, {k: round(k * faces.schedule.t / STEPS) for k in switches}
+    scores: dict[Key, list] = defaultdict(list)  # of each face a number for each metric
 
-    def judge(k: int, x: torch.Tensor, face: torch.Tensor, zetas: list, lams: list) -> None:
-        found = torch.tensor(list(metrics.quality(x.cpu(), x0[face]).values())).T
-        for i, zeta, lam, numbers in zip(face.tolist(), zetas, lams, found):
-            scores.setdefault((k, zeta, lam), torch.full((len(x0), len(METRICS)), torch.nan))[i] = numbers
+    for some in (slice(start, start + size) for start in range(0, len(x0), size)):
 
-    for face, zi in combinations(count, len(zetas), size):
-        reached = faces.dps(zetas[zi], {0, *stations.values()}, face)
-        own, none = [values[i] for i in zi], [None] * len(face)
-        for k, station in stations.items():
-            if k == 0:
-                judge(k, reached[0], face, own, none)
-            elif k < STEPS:
-                for b, li in combinations(torch.arange(len(face)), len(lams), size):
-                    x = faces.dmps(lams[li], reached[station][b], station, face[b])
-                    judge(k, x, face[b], [own[i] for i in b], [LAMS[i] for i in li])
-    if STEPS in stations:
-        for face, li in combinations(count, len(lams), size):
-            x = faces.dmps(lams[li], face=face)
-            judge(STEPS, x, face, [None] * len(face), [LAMS[i] for i in li])
-    return [row_of(task, key, scores) for key in sorted(scores, key=lambda key: [part or 0 for part in key])]
+        def judge(k: int, zeta: float | None, lam: float | None, x: torch.Tensor) -> None:
+            scores[k, zeta, lam] += zip(*metrics.quality(x.cpu(), x0[some]).values())
+
+        for zeta in grid(task):
+            reached = faces.dps(zeta * STEPS / t, {0, *stations.values()}, some)
+            for k, station in stations.items():
+                if k == 0:
+                    judge(k, zeta, None, reached[0])
+                elif k < STEPS:
+                    for lam in LAMS:
+                        judge(k, zeta, lam, faces.dmps(lam, reached[station], station, some))
+        for lam in LAMS if STEPS in stations else ():
+            judge(STEPS, None, lam, faces.dmps(lam, face=some))
+    found = {key: torch.tensor(numbers) for key, numbers in scores.items()}
+    return [row_of(task, key, found) for key in sorted(found, key=lambda key: [part or 0 for part in key])]
 
 
 def row_of(task: str, key: Key, scores: dict[Key, torch.Tensor]) -> dict:
-    """Means over the faces, and what they differ by from DPS with the same zeta: [mean, low, high], paired."""
+    """Means over the faces of scores (F, metrics), and what they differ by from DPS with the same zeta.
+
+    A difference is [mean, low, high], paired.
+    """
     k, zeta, lam = key
     means = dict(zip(METRICS, scores[key].mean(0).tolist()))
     row = {"task": task, "switch": k, "zeta": zeta, "lam": lam, **means}
@@ -102,12 +100,6 @@ def row_of(task: str, key: Key, scores: dict[Key, torch.Tensor]) -> dict:
         gaps = (scores[key] - scores[0, zeta, None]).T.tolist()
         row["minus_dps"] = {name: interval(gap) for name, gap in zip(METRICS, gaps)}
     return row
-
-
-def combinations(rows: torch.Tensor, count: int, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Every row with every index below ``count``, in batches of at most ``size``: two tensors (B,) each."""
-    index = torch.arange(count).repeat(len(rows))
-    return zip(rows.repeat_interleave(count).split(size), index.split(size))
 
 
 def chosen(rows: Sequence[Mapping]) -> dict[str, dict[str, float]]:

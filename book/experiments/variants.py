@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from frugal import RestorationPipeline, guidance, operators
 from frugal.measurement import Measurement
-from frugal.prior.step_sizes import StepSizes
 from frugal.runs import restore
 from frugal.samplers import poster
 from frugal.samplers.walk import Denoise, Noise, Step, Stepped, last, walk
@@ -205,11 +204,6 @@ VARIANTS = (
 )
 
 
-def step_sizes(sizes: StepSizes, task: str, steps: int) -> dict[str, float]:
-    """zeta of the library's DPS and lam of its DMPS."""
-    return {"zeta": sizes.of(task, 0, steps)["zeta"], "lam": sizes.of(task, steps, steps)["lam"]}
-
-
 def problem(
     pipe: RestorationPipeline, task: str, x0: torch.Tensor, steps: int, seed: int, sigma: float
 ) -> Problem:
@@ -221,7 +215,8 @@ def problem(
     return Problem(
         x0=x0.to(pipe.device),
         m=pipe.fitting(restore.measure(x0, task, sigma, seed)),
-        **step_sizes(pipe.step_sizes, task, steps),
+        zeta=pipe.step_sizes.of(task, 0, steps)["zeta"],
+        lam=pipe.step_sizes.of(task, steps, steps)["lam"],
         schedule=schedule,
         guess=bare.denoiser(schedule),
         clip=lambda x0_hat: x0_hat.clamp(-bound, bound),
