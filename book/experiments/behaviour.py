@@ -24,9 +24,8 @@ from frugal.training import draw
 from frugal.training.objective import level_shares, target, validation_loss
 
 STEPS, SIGMA, ZETA, LAM = 3, 0.05, 10.0, 1.0
-TOLERANCE = (
-    1e-3  # of a number, or of 1 where it is smaller: what another processor or library rounds otherwise
-)
+# Of a number, or of 1 where it is smaller: what another processor or library rounds otherwise.
+TOLERANCE = 1e-3
 OWN = {"hybrid": {"a k": {"switch": 1}, "collapse": {"switch": "collapse"}}}  # runs of a method with a switch
 
 Numbers = dict[str, list[float]]

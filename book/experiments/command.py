@@ -10,7 +10,8 @@ from frugal.base.checks import Refusal
 from frugal.cli import Parser
 
 from . import stamp
-from .engine import Experiment, measure
+from .engine import measure
+from .experiment import Experiment
 from .table import EXPERIMENTS
 
 HELP = {

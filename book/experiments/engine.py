@@ -9,7 +9,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,11 @@ from frugal.metrics import quality
 from frugal.operators import TASKS
 
 from . import stamp
-from .behaviour import Numbers
+from .experiment import Experiment
 
 Pictures = dict[str, torch.Tensor]  # {name: (C, H, W)}
-Restored = Mapping[
-    str, tuple[torch.Tensor, Mapping[str, Any]]
-]  # {method: (B, C, H, W), what its rows hold beside}
+# {method: (B, C, H, W), what its rows hold beside}
+Restored = Mapping[str, tuple[torch.Tensor, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -49,41 +48,6 @@ class Run:
     rows_of: Callable[[Pictures], list[dict]]
     whole: bool = False
     table: str = "rows"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A line of ``table.EXPERIMENTS``.
-
-    module    whose first line says what it is about; ``runs(job)`` are what is done, see ``Run``, and ``then(job)``
-              what the file holds beside the rows, made at the end; it has one of them, or both
-    settings  the module's constants that its numbers depend on, a text of names
-    depends   the behaviours that they depend on
-    folders   {argument: what it is for}, of paths; "name+" takes several, "name?" may be left out
-    options   {argument: default}, of texts, whole numbers (or None) and lists of them
-    grows     arguments and settings that only say how much is measured
-    chooses   the folder whose pictures choose something; their digests are in the stamp
-    sizes     the parts of the prior's ``StepSizes`` that count; ``alone``: the prior comes without any
-    fast      passes that are not back-propagated are in bfloat16
-    history   why a file is never stale, where it is a record
-    """
-
-    module: Any
-    settings: str
-    depends: tuple[Callable[[], Numbers], ...] = ()
-    folders: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    grows: tuple[str, ...] = ("tasks", "limit")
-    chooses: str = ""
-    sizes: tuple[str, ...] = ()
-    alone: bool = False
-    fast: bool = False
-    history: str = ""
-
-    @property
-    def about(self) -> str:
-        """One sentence."""
-        return self.module.__doc__.partition("\n")[0]
 
 
 class Job:

@@ -29,10 +29,8 @@ CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", 0.05, (20,)),
     ("out_of_distribution", SIGMA, (20,)),
 )
-UNSEEN = (
-    "inpaint-random",
-    "deblur",
-)  # tasks that no search and no tuning saw: the best method, and DPS at full length
+# Tasks that no search and no tuning saw: the best method, and DPS at full length.
+UNSEEN = ("inpaint-random", "deblur")
 COMPARED = [name for name in METHODS if name != "daps"]  # which takes several passes a step
 FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
 DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement

@@ -10,9 +10,8 @@ commit says where these stood.
 import argparse
 import json
 from collections.abc import Collection, Mapping
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
@@ -23,9 +22,7 @@ from frugal.base.devices import choose, describe
 from frugal.operators import TASKS
 
 from .behaviour import Numbers, differing
-
-if TYPE_CHECKING:
-    from .engine import Experiment
+from .experiment import Experiment
 
 FOLDER = Path(__file__).resolve().parents[1] / "measured"
 SHIPPED = "faces64"
@@ -37,7 +34,7 @@ STAMP = (
 ELSEWHERE = ("name", "command", "seed", "device", "prior", "out", "into", "batch")
 
 
-def stamp(args: argparse.Namespace, experiment: "Experiment", pipe: RestorationPipeline) -> dict[str, Any]:
+def stamp(args: argparse.Namespace, experiment: Experiment, pipe: RestorationPipeline) -> dict[str, Any]:
     """What a measured file says of its making, with the experiment's settings."""
     return {
         "name": args.name,
@@ -53,14 +50,14 @@ def stamp(args: argparse.Namespace, experiment: "Experiment", pipe: RestorationP
     }
 
 
-def settings(experiment: "Experiment", pipe: RestorationPipeline) -> dict[str, Any]:
+def settings(experiment: Experiment, pipe: RestorationPipeline) -> dict[str, Any]:
     """What an experiment's numbers depend on beside its arguments."""
     own = {name.lower(): getattr(experiment.module, name) for name in experiment.settings.split()}
     sizes = {name: getattr(pipe.step_sizes, name) for name in experiment.sizes}
     return own | ({"step_sizes": sizes} if sizes else {})
 
 
-def behaviours(experiment: "Experiment") -> dict[str, Numbers]:
+def behaviours(experiment: Experiment) -> dict[str, Numbers]:
     """{what is tried: its numbers}, of all that an experiment depends on."""
     return {trial.__name__: trial() for trial in experiment.depends}
 
@@ -107,18 +104,16 @@ def changes(
     then: Mapping[str, Numbers] | None, now: Mapping[str, Numbers], tasks: Collection[str] = ()
 ) -> list[str]:
     """What does not behave as it did, or was not tried; of the restorations those of ``tasks``, where some are named."""
+    ignored = TASKS.keys() - tasks if tasks else ()
     differ = []
     for kind, numbers in now.items():
         before = (then or {}).get(kind)
-        if before is None:
-            differ.append(kind)
-            continue
-        counts = lambda name: not tasks or name.split()[0] not in TASKS or name.split()[0] in tasks
-        differ += differing({name: n for name, n in before.items() if counts(name)}, numbers)
+        counted = {name: n for name, n in (before or {}).items() if name.split()[0] not in ignored}
+        differ += [kind] if before is None else differing(counted, numbers)
     return differ
 
 
-def stale(name: str, experiment: "Experiment", folder: Path = FOLDER) -> list[str]:
+def stale(name: str, experiment: Experiment, folder: Path = FOLDER) -> list[str]:
     """Why a measured file does not belong to what is in use; each reason names the command that renews it.
 
     [] for a file that belongs, and for a record of history.
@@ -131,11 +126,12 @@ def stale(name: str, experiment: "Experiment", folder: Path = FOLDER) -> list[st
     elif missing:
         reasons.append(f"has a stamp without {', '.join(missing)}")
     elif not experiment.history:
-        if meta["prior_digest"] != shipped_digest():
+        pipe = RestorationPipeline.from_pretrained(SHIPPED)
+        if meta["prior_digest"] != pipe.digest():
             reasons.append("was measured with another prior than the one that ships")
         if names := changes(meta["behaviour"], behaviours(experiment), tasks_of(there)):
             reasons.append(f"was measured with code that behaves otherwise ({', '.join(names)})")
-        in_use = as_json(settings(experiment, RestorationPipeline.from_pretrained()))
+        in_use = as_json(settings(experiment, pipe))
         if others := [key for key, value in in_use.items() if meta.get(key) != value]:
             reasons.append(f"was measured with other settings than those in use ({', '.join(others)})")
     command = meta.get("command", f"python book/experiments {name}")
@@ -147,12 +143,6 @@ def tasks_of(content: Mapping[str, Any]) -> set[str]:
     rows = content.get("rows") or [{}]
     named = {str(row.get("task")) for row in rows if isinstance(row, dict)}
     return named if named <= set(TASKS) else set()
-
-
-@cache
-def shipped_digest() -> str:
-    """Digest of the prior that ships."""
-    return prior_alone(SHIPPED).digest()
 
 
 def prior_alone(name: str) -> RestorationPipeline:

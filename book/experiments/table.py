@@ -1,6 +1,7 @@
 """Every experiment of the book. To add one: what it runs, in a module of its own, and a line here."""
 
 from . import (
+    behaviour,
     bench,
     conditions,
     fidelity,
@@ -16,24 +17,15 @@ from . import (
     switches,
     tuning,
 )
-from .behaviour import (
-    best,
-    collapses,
-    drawing,
-    every_method,
-    left_open,
-    metrics,
-    poster,
-    schedule,
-    step_sizes,
-    training,
-)
-from .engine import Experiment
+from .experiment import Experiment
 from .variants import every_variant
 
 TASKS = ["sr4", "sr16", "inpaint-box"]
-BY_POSTER, TUNED = (poster, step_sizes, metrics), ("tuned",)
-BY_ALL = (every_method, step_sizes, left_open, metrics, schedule)
+BY_POSTER, TUNED = (behaviour.poster, behaviour.step_sizes, behaviour.metrics), ("tuned",)
+BY_ALL = (
+    *(behaviour.every_method, behaviour.step_sizes, behaviour.left_open),
+    *(behaviour.metrics, behaviour.schedule),
+)
 ALL_SIZES = ("tuned", "errors", "spectrum")
 UNUSED = {"images": "folder of faces that no table uses"}
 UNSEEN = {"images": "folder of faces that the tuning did not see"}
@@ -76,7 +68,7 @@ EXPERIMENTS = {
     "natural": Experiment(
         natural,
         "SIGMA SWITCHES",
-        (*BY_POSTER, best, left_open),
+        (*BY_POSTER, behaviour.best, behaviour.left_open),
         {"images": "folder of photographs that are no faces"},
         {"tasks": ["inpaint-box", "sr4"], "seed": 0, "batch": 13},
         sizes=ALL_SIZES,
@@ -84,7 +76,7 @@ EXPERIMENTS = {
     "prior": Experiment(
         prior,
         "SAMPLES SEED",
-        (schedule, training, drawing),
+        (behaviour.schedule, behaviour.training, behaviour.drawing),
         {"images+": "folders or .npy files that the prior learned from", "val+": "pictures of others"},
         {"crop": None},
         alone=True,
@@ -101,12 +93,14 @@ EXPERIMENTS = {
     "rule": Experiment(
         rule,
         "SIGMA STEPS",
-        (*BY_POSTER, collapses),
+        (*BY_POSTER, behaviour.collapses),
         UNSEEN,
         {"limit": 20, "tasks": TASKS, "seed": 0, "batch": 20},
         sizes=TUNED,
     ),
-    "samples": Experiment(samples, "FACES SEED", (drawing,), options={"pictures": None}, alone=True),
+    "samples": Experiment(
+        samples, "FACES SEED", (behaviour.drawing,), options={"pictures": None}, alone=True
+    ),
     "search": Experiment(
         search,
         "SIGMA PASSES GRID",
@@ -130,7 +124,7 @@ EXPERIMENTS = {
     "spectrum": Experiment(
         spectrum,
         "LEVELS DRAWS RINGS",
-        (schedule, spectrum.by_wave),
+        (behaviour.schedule, spectrum.by_wave),
         UNUSED | INTO,
         {"seed": 0},
         chooses="images",
