@@ -71,9 +71,8 @@ def own_parameters(path: Path, parameters: Parameters) -> Parameters:
 
 def processes(parameters: Parameters) -> int:
     """How many pages run side by side: one on a GPU, else as many as there are cores."""
-    from frugal.base.devices import (
-        choose,
-    )  # torch takes seconds, and a book that has not changed needs none of it
+    # Not above: torch takes seconds, and a book that has not changed needs none of it.
+    from frugal.base.devices import choose
 
     return 1 if choose(str(parameters.get("device", "auto"))).type == "cuda" else os.cpu_count() or 1
 

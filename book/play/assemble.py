@@ -23,9 +23,8 @@ HERE = Path(__file__).resolve().parent
 PRIOR, WEIGHTS = "faces64", "diffusion_pytorch_model.safetensors"
 VERSION = "1.30.0"  # of onnxruntime-web; from 1.25 on it starts from bytes that are given, without fetching
 PACKAGE = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
-SHA512 = (
-    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="  # npm's own
-)
+# npm's own
+SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 BUNDLE, WASM = (f"package/dist/{name}" for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"))
 STEPS = (10, 20, 50, 100)  # to choose from
 EQUAL_COST = (5, 7, 13, 27, 40)  # of page 14's experiment: methods at 10, 20 and 40 passes
