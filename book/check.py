@@ -22,7 +22,8 @@ class Page(HTMLParser):
         self.loaded, self.links, self.anchors, self.silent = [], [], {"", "top"}, []
         text = path.read_text()
         self.feed(text)
-        self.loaded += re.findall(r"(?:url\(|@import )[\"']?([^\"')]+)", "".join(styles(text)))
+        styles = "".join(re.findall(r"<style.*?</style>|style=\"[^\"]*\"", text, re.S))
+        self.loaded += re.findall(r"(?:url\(|@import )[\"']?([^\"')]+)", styles)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         of = dict(attributes)
@@ -34,11 +35,6 @@ class Page(HTMLParser):
         alt = of.get("alt") or ""
         if tag == "img" and (not alt.strip() or alt == of.get("src")):  # Sphinx puts the file's name
             self.silent.append(of.get("src", "")[:60])
-
-
-def styles(text: str) -> list[str]:
-    """The style sheets and style attributes inside a page."""
-    return re.findall(r"<style.*?</style>|style=\"[^\"]*\"", text, re.S)
 
 
 def faults(folder: Path) -> list[str]:

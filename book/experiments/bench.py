@@ -99,9 +99,7 @@ def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:
     for axis, values in SCALE.items():
         for method in ("dps", "dmps"):
             chosen = [{"batch": 4, "pixels": pipe.size, "steps": steps} | {axis: value} for value in values]
-            runs = [
-                partial(restoration_of, pipe, method, c["batch"], c["pixels"], c["steps"]) for c in chosen
-            ]
+            runs = [partial(restoration_of, pipe, method, **own) for own in chosen]
             for value, seconds in zip(values, median_seconds(*runs, repeats=REPEATS)):
                 yield {"kind": "scale", "axis": axis, "value": value, "method": method, "seconds": seconds}
 
@@ -114,11 +112,13 @@ class AnySize(RestorationPipeline):
         return measurement
 
 
-def restoration_of(pipe: RestorationPipeline, method: str, batch: int, size: int, steps: int) -> torch.Tensor:
+def restoration_of(
+    pipe: RestorationPipeline, method: str, batch: int, pixels: int, steps: int
+) -> torch.Tensor:
     """``samplers`` run as the pipeline does, on pictures of another size than the prior was trained for."""
     other = AnySize(pipe.unet, pipe.scheduler)
     other.set_progress_bar_config(disable=True)
-    return restoration(other, method, measurement(pipe, batch, size), steps)
+    return restoration(other, method, measurement(pipe, batch, pixels), steps)
 
 
 def predicted(pipe: RestorationPipeline, paid: Prices) -> Iterator[dict]:

@@ -9,10 +9,11 @@ passes of ``FURTHER`` a few.
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 
-from frugal import RestorationPipeline, images
+from frugal import images
 from frugal.photo import damage
 from frugal.runs import restore
 from frugal.samplers import BEST, METHODS
@@ -51,7 +52,7 @@ def runs(job: Job) -> Iterator[Run]:
         for task in tasks:
             fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
             some = dict(list(of[pictures].items())[:count])
-            yield Run(fields, some, lambda some, own=fields: rows_of(job.pipe, some, job.args.seed, **own))
+            yield Run(fields, some, partial(rows_of, job, **fields))
 
 
 def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, int, int, Sequence[str]]]:
@@ -66,14 +67,7 @@ def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, i
 
 
 def rows_of(
-    pipe: RestorationPipeline,
-    some: Pictures,
-    seed: int,
-    pictures: str,
-    sigma: float,
-    task: str,
-    method: str,
-    passes: int,
+    job: Job, some: Pictures, pictures: str, sigma: float, task: str, method: str, passes: int
 ) -> list[dict]:
     """The rows of a method on some pictures.
 
@@ -81,11 +75,12 @@ def rows_of(
     spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
     """
     x0, own = torch.stack(list(some.values())), setting(method, passes)
-    x, taken = restored(pipe, x0, task, own, passes, sigma, seed)
-    residual = damage.residual(restore.measure(x0, task, sigma, seed), x)
+    again = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
+    x, taken = again()
+    residual = damage.residual(restore.measure(x0, task, sigma, job.args.seed), x)
     beside = {"setting": own.name, "taken": taken, "residual": residual, "spread": None}
     if (pictures, sigma, passes) == DRAWN_TWICE:
-        again, _ = restored(pipe, x0, task, own, passes, sigma, seed, draw=1)
-        beside["spread"] = ((x - again).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
+        other, _ = again(draw=1)
+        beside["spread"] = ((x - other).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
     short = lambda value: json.loads(f"{value:.6g}") if isinstance(value, float) else value
     return [{name: short(value) for name, value in row.items()} for row in rows(some, {method: (x, beside)})]

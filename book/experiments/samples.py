@@ -27,12 +27,10 @@ def then(job: Job) -> dict[str, object]:
     args, pipe = job.args, job.pipe
     seen = args.pictures or seen_by(args.prior)
     file, before = args.out.with_suffix(".png"), stamp.content(args.out).get("rows", {})
-    drawn = dict(zip(map(int, before), rows_of(file, len(before))))
-    drawn[seen] = draw(pipe.unet, pipe.scheduler, FACES, seed=SEED).cpu()
-    digests = {int(pictures): digest for pictures, digest in before.items()} | {seen: pipe.digest()}
-    lines = [torch.cat(list(drawn[pictures]), -1) for pictures in sorted(drawn)]
-    images.save(torch.cat(lines, -2), file)
-    rows = {str(pictures): digests[pictures] for pictures in sorted(digests)}
+    drawn = dict(zip(map(int, before), zip(rows_of(file, len(before)), before.values())))
+    drawn[seen] = draw(pipe.unet, pipe.scheduler, FACES, seed=SEED).cpu(), pipe.digest()
+    images.save(torch.cat([torch.cat(list(drawn[n][0]), -1) for n in sorted(drawn)], -2), file)
+    rows = {str(n): drawn[n][1] for n in sorted(drawn)}
     job.content["meta"]["prior_digest"] = list(rows.values())[-1]
     return {"rows": rows}
 
