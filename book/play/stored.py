@@ -63,7 +63,7 @@ def main() -> None:
             found[name]["told"] = ""  # seconds are those of a reader's machine
         browser.close()
     with whole(STORED) as partial:
-        partial.write_text(f"window.frugalStored = {json.dumps(found, indent=1, ensure_ascii=False)};\n")
+        partial.write_text(f"window.frugalStored = {json.dumps(found, ensure_ascii=False)};\n")
 
 
 if __name__ == "__main__":
