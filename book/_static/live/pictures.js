@@ -5,7 +5,8 @@ window.frugalPictures = (() => {
   const {N, P, pinv} = window.frugalFormulas || {};
 
   const byte = (v) => Math.round((Math.max(-1, Math.min(1, v)) + 1) * 127.5);
-  const canvas = (width, height = width) => Object.assign(document.createElement("canvas"), {width, height});
+  const make = (tag, more = {}) => Object.assign(document.createElement(tag), more);
+  const canvas = (width, height = width) => make("canvas", {width, height});
 
   /* Draws x; where `seen` is 0, a chequered ground covers it, all of it or the share `cover`. */
   function draw(place, x, seen, cover = 1) {
@@ -51,9 +52,9 @@ window.frugalPictures = (() => {
 
   /* A figure with an empty picture and its caption, in `place`; `told` sets what both say. */
   function figure(place, label) {
-    const element = document.createElement("figure");
+    const element = make("figure");
     const shown = canvas(N);
-    const caption = document.createElement("figcaption");
+    const caption = make("figcaption");
     shown.setAttribute("role", "img");
     element.append(shown, caption);
     place.append(element);
@@ -83,9 +84,8 @@ window.frugalPictures = (() => {
       context.drawImage(one, left, 40, edge, edge);
       caption.split("\n").forEach((line, row) => context.fillText(line, left, edge + 60 + 22 * row, edge));
     });
-    const link = document.createElement("a");
-    Object.assign(link, {download: name, href: sheet.toDataURL()}).click();
+    make("a", {download: name, href: sheet.toDataURL()}).click();
   }
 
-  return {N, P, canvas, draw, middle, preview, read, figure, save};
+  return {N, P, make, canvas, draw, middle, preview, read, figure, save};
 })();

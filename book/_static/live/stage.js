@@ -2,13 +2,13 @@
 /* The stage of an experiment: pictures with captions and bars, a curve, controls, one button that runs it.
    Before anything is loaded it shows a stored state. Returns {run, state} for the book's own tests. */
 window.frugalStage = (place) => {
-  const {draw, figure, preview, read} = window.frugalPictures;
+  const {make, draw, figure, preview, read} = window.frugalPictures;
   const {about, missing, run, stop} = window.frugalNetwork;
   const curve = window.frugalCurve;
   const experiment = window.frugalExperiments[place.dataset.experiment];
   const name = place.dataset.experiment;
   const add = (tag, parent, more = {}) => {
-    const element = Object.assign(document.createElement(tag), more);
+    const element = make(tag, more);
     parent.append(element);
     return element;
   };

@@ -1,7 +1,7 @@
 "use strict";
 /* The playground's form: what is chosen, and the run of it. */
 (() => {
-  const {P, draw, preview, read} = window.frugalPictures;
+  const {P, make, draw, preview, read} = window.frugalPictures;
   const {about, missing, thrifty, sizes, load, run: runs, stop} = window.frugalNetwork;
   const {given} = window.frugalFormulas || {};
   const state = window.frugalState;
@@ -194,17 +194,10 @@
 
   function menus() {
     about.faces.forEach((address, i) => {
-      const label = document.createElement("label");
-      const input = document.createElement("input");
-      const image = new Image();
-      Object.assign(input, {
-        type: "radio",
-        name: "play-face",
-        value: String(i + 1),
-        onchange: () => take(input.value),
-      });
-      Object.assign(image, {src: address, alt: `synthetic face ${i + 1}`});
-      label.append(input, image);
+      const label = make("label");
+      const input = make("input", {type: "radio", name: "play-face", value: String(i + 1)});
+      input.onchange = () => take(input.value);
+      label.append(input, make("img", {src: address, alt: `synthetic face ${i + 1}`}));
       $("faces").append(label);
     });
     const more = {[about.best]: ", the book's best", dps: ", two passes a step"};

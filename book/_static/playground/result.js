@@ -2,7 +2,7 @@
 /* What a run shows: a picture for each method, first its guess and in the end the result; the curve; all
    draws; the film. */
 window.frugalResult = (() => {
-  const {P, canvas, draw, figure, save} = window.frugalPictures;
+  const {P, make, canvas, draw, figure, save} = window.frugalPictures;
   const {about, passes} = window.frugalNetwork;
   const curve = window.frugalCurve;
   const $ = (id) => document.getElementById(`play-${id}`);
@@ -31,13 +31,12 @@ window.frugalResult = (() => {
     const {label} = about.methods[name];
     const {element, shown, told: caption} = figure($("methods"), `${label}: waiting`);
     const chain = canvas(shown.width);
-    const row = Object.assign(document.createElement("div"), {className: "play-draws-row"});
-    const around = Object.assign(document.createElement("div"), {className: "play-frame"});
+    const row = make("div", {className: "play-draws-row"});
+    const around = make("div", {className: "play-frame"});
     Object.assign(chain, {className: "play-chain"}).setAttribute("aria-hidden", "true");
     around.append(shown, chain);
     element.prepend(around);
-    if (job.draws > 1)
-      $("all").append(Object.assign(document.createElement("p"), {textContent: `${label}, all draws:`}), row);
+    if (job.draws > 1) $("all").append(make("p", {textContent: `${label}, all draws:`}), row);
     return {shown, caption, chain, row};
   }
 
