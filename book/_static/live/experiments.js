@@ -358,7 +358,7 @@ window.frugalExperiments = (() => {
   }
 
   return {
-    tools: {TASKS, problem, shown, dB},
+    tools: {T, TASKS, problem, shown, late, dB},
     map: {
       look: "Look for the ζ at which DPS fails and a hybrid does not: the longer its last phase, the flatter its line.",
       go: "Try every ζ here",

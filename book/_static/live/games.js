@@ -2,10 +2,9 @@
 /* The playground's two games, as experiments (experiments.js): a blind test, and a race. */
 (() => {
   const {about, sizes} = window.frugalNetwork;
-  const {problem, shown, dB} = window.frugalExperiments.tools;
+  const {T, TASKS, problem, shown, late, dB} = window.frugalExperiments.tools;
   const ROUNDS = 10;
-  const T = 20; // steps of both in the blind test; half of the hybrid's are DMPS
-  const K = T / 2;
+  const K = T / 2; // of the hybrid's steps in the blind test are DMPS
 
   /* Which of two is DPS? The next pair is computed while the reader looks at this one. */
   function blind(ui) {
@@ -33,8 +32,8 @@
       const each = ({k}) => waiting() && ui.say(`Computing a pair: ${k - 1} steps left.`);
       const dps = await ui.play({...job, methods: [{name: "dps", zeta: sizes(task, T, 0).zeta}]}, each);
       if (!dps) return null;
-      const from = {k: K, x: dps[0][T - K - 1].x};
-      const dmps = await ui.play({...job, methods: [{name: "dmps", lam: sizes(task, T, K).lam, from}]}, each);
+      const {lam} = sizes(task, T, K);
+      const dmps = await ui.play({...job, methods: [late(K, dps[0], lam)]}, each);
       return dmps && {job, ends: {dps: dps[0].at(-1), hybrid: dmps[0].at(-1)}};
     }
     async function main() {
@@ -80,7 +79,7 @@
       original: "the original",
     });
     const again = () => ui.act(main);
-    const task = ui.menu("Task", window.frugalExperiments.tools.TASKS, again);
+    const task = ui.menu("Task", TASKS, again);
     const face = ui.faces(again);
     async function main() {
       const job = await problem(ui, task.value(), face.value());
