@@ -11,7 +11,7 @@ from .behaviour import Numbers
 class Experiment:
     """A line of ``table.EXPERIMENTS``.
 
-    module    whose first line says what it is about; ``runs(job)`` are what is done, see ``Run``, and ``then(job)``
+    module    whose first line says what it is about; ``runs(job)`` are what is done, see ``engine.Run``, and ``then(job)``
               what the file holds beside the rows, made at the end; it has one of them, or both
     settings  the module's constants that its numbers depend on, a text of names
     depends   the behaviours that they depend on

@@ -75,12 +75,12 @@ def rows_of(
     spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
     """
     x0, own = torch.stack(list(some.values())), setting(method, passes)
-    again = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
-    x, taken = again()
+    drawn = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
+    x, taken = drawn()
     residual = damage.residual(restore.measure(x0, task, sigma, job.args.seed), x)
     beside = {"setting": own.name, "taken": taken, "residual": residual, "spread": None}
     if (pictures, sigma, passes) == DRAWN_TWICE:
-        other, _ = again(draw=1)
+        other, _ = drawn(draw=1)
         beside["spread"] = ((x - other).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
     short = lambda value: json.loads(f"{value:.6g}") if isinstance(value, float) else value
     return [{name: short(value) for name, value in row.items()} for row in rows(some, {method: (x, beside)})]
