@@ -9,7 +9,6 @@ and is cast to float32; so the graphs are small, and the browser computes with t
 
 import hashlib
 import json
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -43,18 +42,6 @@ def scores(scale: float, q: torch.Tensor, k: torch.Tensor, mask: None = None) ->
     return (scale * q @ k.transpose(-1, -2)).softmax(-1)
 
 
-def with_jacobian(unet: torch.nn.Module) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
-    """(x, t, u) -> (v, J^T u), by autograd."""
-
-    def f(x: torch.Tensor, t: torch.Tensor, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = x.detach().requires_grad_()
-        v = unet(x, t, return_dict=False)[0]
-        (back,) = torch.autograd.grad(v, x, u)
-        return v.detach(), back
-
-    return f
-
-
 def convolution_backward(grad, inp, weight, bias, stride, padding, dilation, transposed, out, groups, mask):  # noqa: ANN001, ANN201
     """The gradient of a convolution in its input: the transposed convolution with the same weights."""
     sizes = zip(inp.shape[2:], grad.shape[2:], stride, padding, dilation, weight.shape[2:])
@@ -69,7 +56,14 @@ def upsample_backward(grad, output_size, input_size, scales_h=None, scales_w=Non
 
 
 def traced(unet: torch.nn.Module, *example: torch.Tensor) -> torch.fx.GraphModule:
-    """``with_jacobian`` as a graph of forward operations alone."""
+    """(x, t, u) -> (v, J^T u) as a graph of forward operations alone."""
+
+    def with_jacobian(x: torch.Tensor, t: torch.Tensor, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = x.detach().requires_grad_()
+        v = unet(x, t, return_dict=False)[0]
+        (back,) = torch.autograd.grad(v, x, u)
+        return v.detach(), back
+
     rules = {
         **core_aten_decompositions(),
         **get_decompositions([aten.native_group_norm]),
@@ -77,7 +71,7 @@ def traced(unet: torch.nn.Module, *example: torch.Tensor) -> torch.fx.GraphModul
         aten.upsample_nearest2d_backward.default: upsample_backward,
     }
     trace = make_fx(
-        with_jacobian(unet), decomposition_table=rules, tracing_mode="fake", _allow_non_fake_inputs=True
+        with_jacobian, decomposition_table=rules, tracing_mode="fake", _allow_non_fake_inputs=True
     )
     graph = trace(*example)
     for node in list(graph.graph.nodes):  # views and copies, of which ONNX knows nothing
