@@ -9,25 +9,6 @@ from .metrics import psnr
 THRESHOLD = 20.0  # dB, the poster's
 
 
-class Watch:
-    """The rule while a sampler runs: each picture's switch k is found as soon as its guesses agree to 20 dB.
-
-    k  (B,) whole numbers, 0 until found; with a switch that is given they are that number from the start
-    """
-
-    def __init__(self, count: int, switch: int | str) -> None:
-        self.finding = isinstance(switch, str)
-        self.k = torch.full((count,), 0 if isinstance(switch, str) else switch)
-        self.previous = None
-
-    def see(self, k: int, x0_hat: torch.Tensor) -> None:
-        """Take note of the guesses (B, C, H, W) made at k; the steps that remain after it are k - 1."""
-        if self.finding and self.previous is not None:
-            collapsed = (psnr(x0_hat, self.previous) >= THRESHOLD).cpu()
-            self.k = torch.where(collapsed & (self.k == 0), k - 1, self.k)
-        self.previous = x0_hat if self.finding else None
-
-
 def consecutive_psnr(x0_hats: Sequence[torch.Tensor]) -> torch.Tensor:
     """Eq. 6a (page 06): c_k, the pSNR in dB between each guess and the one before it.
 
