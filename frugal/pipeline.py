@@ -16,9 +16,8 @@ from .base.checks import Refusal
 from .measurement import Generators, Measurement
 from .operators.two_functions import ImplicitOperator
 from .prior.step_sizes import StepSizes
-from .samplers import BEST, METHODS
+from .samplers import BEST, METHODS, WITHOUT_SVD
 from .samplers.walk import Denoise, State, Step, walk
-from .samplers.without_svd import without_svd
 from .schedule import Schedule, predicted_x0
 from .settings import Complete, Settings
 
@@ -95,17 +94,14 @@ class RestorationPipeline(DiffusionPipeline):
         """SHA-256 of the network's tensors, names included, as hexadecimal; recorded with every result."""
         return prior.digest(self.unet)
 
-    def speed_up(self, compile: bool = False) -> "RestorationPipeline":
+    def speed_up(self) -> "RestorationPipeline":
         """From now on, forward passes in bfloat16 with weights channels last, all that is not back-propagated.
 
         Pictures stay within 45 dB of those in float32. Passes that are back-propagated stay in float32: in
-        bfloat16 DPS's pictures end further off. ``compile`` hands the network to ``torch.compile`` too, on a GPU with its
-        graphs captured; on a CPU it needs a C++ compiler, and the first call of each shape takes minutes.
+        bfloat16 DPS's pictures end further off.
         """
         self.fast = True
         self.unet.to(memory_format=torch.channels_last)
-        if compile:
-            self.unet.compile(mode="reduce-overhead" if self.device.type == "cuda" else "default")
         return self
 
     def denoiser(self, schedule: Schedule) -> Denoise:
@@ -224,10 +220,10 @@ class RestorationPipeline(DiffusionPipeline):
                 f"measurement: is of pictures {tuple(measurement.A.image_shape)}, and the prior makes "
                 f"{self.image_shape}; give pictures (C, H, W) of the prior's size"
             )
-        if isinstance(measurement.A, ImplicitOperator) and method in METHODS.keys() - without_svd():
+        if isinstance(measurement.A, ImplicitOperator) and method in METHODS.keys() - WITHOUT_SVD:
             raise Refusal(
                 f"method: {method} needs the singular vectors of A, which an operator of two functions lacks; "
-                f"accepted are {', '.join(without_svd())}"
+                f"accepted are {', '.join(WITHOUT_SVD)}"
             )
         dtype = getattr(self.unet, "dtype", measurement.y.dtype)
         return measurement.to(torch.empty(0, device=self.device, dtype=dtype))

@@ -7,9 +7,8 @@ from examples import seeded, small_pipe
 
 from frugal import RestorationPipeline, guidance, operators, prior
 from frugal.base import imports
-from frugal.samplers import others
+from frugal.samplers import WITHOUT_SVD, others
 from frugal.samplers.walk import last, walk
-from frugal.samplers.without_svd import without_svd
 from frugal.schedule import Schedule
 
 imports.mend_torchvision()
@@ -59,7 +58,7 @@ def test_deepinvs_physics_are_our_operators(kind):
     pipe = small_pipe(16)
     for sigma in (0.0, 0.05):
         m = A.measure(picture().float(), sigma)
-        for method in without_svd():
+        for method in WITHOUT_SVD:
             out = pipe(m, method, 4, zeta=1.0, lam=1.0, generator=seeded())
             assert out.images.isfinite().all() and out.images.dtype == torch.float32, method
 

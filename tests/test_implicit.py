@@ -9,8 +9,7 @@ from examples import seeded, small_pipe
 from frugal import Measurement, guidance, operators
 from frugal.base.checks import Refusal
 from frugal.operators import two_functions
-from frugal.samplers import METHODS
-from frugal.samplers.without_svd import without_svd
+from frugal.samplers import METHODS, WITHOUT_SVD
 
 SHAPE = (3, 16, 16)
 TASKS = ("denoise", "colorize", "sr4", "deblur", "deblur-motion", "inpaint-box", "inpaint-random")
@@ -88,9 +87,9 @@ def test_every_method_with_every_kind_of_operator(method, kind, sigma):
     call = lambda A: (
         pipe(Measurement(m.y, A, sigma), method, 4, zeta=1.0, lam=1.0, generator=seeded(2)).images
     )
-    if kind != "svd" and method not in without_svd():
+    if kind != "svd" and method not in WITHOUT_SVD:
         with pytest.raises(
-            Refusal, match=f"^method: {method} needs the singular vectors .* {without_svd()[-1]}$"
+            Refusal, match=f"^method: {method} needs the singular vectors .* {WITHOUT_SVD[-1]}$"
         ):
             call(A)
         return
@@ -103,7 +102,7 @@ def test_every_method_with_every_kind_of_operator(method, kind, sigma):
 
 
 def test_the_methods_without_singular_vectors_are_found_by_trying_them():
-    assert set(METHODS) - set(without_svd()) == {"ddrm", "ddnm", "daps"}
+    assert set(METHODS) - set(WITHOUT_SVD) == {"ddrm", "ddnm", "daps"}
     own = operator_of("both")
     for name, x in (("U", torch.zeros(1, 768)), ("Vt", torch.zeros(1, *SHAPE)), ("s", torch.zeros(1))):
         with pytest.raises(Refusal, match="^A: is known by two functions alone"):

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from frugal import operators
 from frugal.measurement import LinearOperator, Measurement
 from frugal.operators import two_functions
-from frugal.samplers import METHODS
+from frugal.samplers import METHODS, WITHOUT_SVD
 from frugal.samplers.walk import last, walk
-from frugal.samplers.without_svd import without_svd
 from frugal.schedule import Schedule
 
 SHAPE, N, T, COUNT = (3, 4, 4), 48, 5, 3
@@ -88,7 +87,7 @@ def restored(method, A, y, sigma, prior, switch, dtype=torch.float64, pictures=r
 
 
 def usable(A):
-    return without_svd() if isinstance(A, two_functions.ImplicitOperator) else tuple(METHODS)
+    return WITHOUT_SVD if isinstance(A, two_functions.ImplicitOperator) else tuple(METHODS)
 
 
 def close(a, b, tolerance):
@@ -162,6 +161,6 @@ def test_by_two_functions_it_is_as_by_svd(A, sigma, seed):
     g, prior = seeded(seed), PRIORS["one"]
     y = A.measure(prior.sample(COUNT, g).reshape(-1, *SHAPE), sigma, g).y
     own = by_functions(A)
-    for method in {*without_svd()} - {"reddiff"}:  # it begins with A^+ y, which is cut otherwise
+    for method in {*WITHOUT_SVD} - {"reddiff"}:  # it begins with A^+ y, which is cut otherwise
         one, other = (restored(method, kind, y, sigma, prior, 2) for kind in (A, own))
         assert close(one, other, 1e-5), method

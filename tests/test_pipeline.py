@@ -10,8 +10,7 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
 from frugal.base.checks import Refusal
 from frugal.operators import two_functions
-from frugal.samplers import METHODS
-from frugal.samplers.without_svd import without_svd
+from frugal.samplers import METHODS, WITHOUT_SVD
 from frugal.schedule import Schedule, predicted_x0
 
 STEPS = 6
@@ -115,7 +114,7 @@ def test_without_noise_rounding_is_not_taken_for_a_measurement(kernel, method):
         return metrics.psnr(restored, x0).item()
 
     for sigma in (0.0, 1e-9):
-        for kind in [A, own] if method in without_svd() else [A]:
+        for kind in [A, own] if method in WITHOUT_SVD else [A]:
             assert quality(x0, kind, sigma) > min(quality(x0.double(), A, sigma), 32) - 1
 
 

@@ -20,6 +20,7 @@ class Method:
     parameters  the settings that are its own: "zeta", "lam", "switch"; "r2" and "spectrum" of the prior
     gradient    whether it back-propagates through the network, down to its switch where it has one
     steps       how many it takes where none are asked for; ``spacing`` and ``lowest`` say how they lie
+    svd         whether it needs the singular vectors of A, which an operator of two functions lacks
     """
 
     make: Callable[..., Step]
@@ -30,6 +31,7 @@ class Method:
     steps: int = 100
     spacing: float = 1.0
     lowest: int = 0
+    svd: bool = False
 
     def schedule(self, scheduler: Any, steps: int) -> Schedule:
         """Its ``Schedule`` of so many steps of a diffusers scheduler."""
@@ -50,12 +52,13 @@ METHODS = {
     "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 20, 2.0, 10),
     "relay": Method(relay, "relay", "#AA4499", ("r2", "switch"), gradient=True),
     "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", gradient=True),
-    "ddrm": Method(ddrm, "DDRM", "#882255"),
-    "ddnm": Method(ddnm, "DDNM", "#999933"),
+    "ddrm": Method(ddrm, "DDRM", "#882255", svd=True),
+    "ddnm": Method(ddnm, "DDNM", "#999933", svd=True),
     "diffpir": Method(diffpir, "DiffPIR", "#332288"),
     "reddiff": Method(reddiff, "RED-diff", "#88CCEE"),
-    "daps": Method(daps, "DAPS", "#661100"),
+    "daps": Method(daps, "DAPS", "#661100", svd=True),
     "mpgd": Method(mpgd, "MPGD", "#999999"),
 }
+WITHOUT_SVD = tuple(name for name, method in METHODS.items() if not method.svd)
 POSTER = ("dps", "dmps", "hybrid")
 BEST = "spectral"  # where nothing is asked for: page 14 says what it gives away, and for what
