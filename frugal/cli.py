@@ -148,18 +148,12 @@ def run_restore(args: argparse.Namespace) -> int:
     if args.fast:
         pipe.speed_up()
     own = args.mask is not None or args.kernel is not None or args.task == "inpaint"
+    as_given = ("task", "method", "sigma", "mask", "kernel", "crop", "samples", "rest")
     job = Job(
-        args.task,
-        args.method,
-        args.sigma,
-        settings(args),
+        **{name: getattr(args, name) for name in as_given},
+        settings=settings(args),
         degrade=args.degrade or not (args.measured or own),
-        mask=args.mask,
-        kernel=args.kernel,
-        crop=args.crop,
         align=None if args.align is None else tuple(args.align),
-        samples=args.samples,
-        rest=args.rest,
     )
     unusable = restore_all(pipe, args.photo, args.out, job)
     if unusable:

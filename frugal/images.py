@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,6 @@ SMALL = 64  # pixels of a shipped set; the same pictures with 256 lie in the fol
 Crop = (
     int | tuple[int, int, int] | None
 )  # the side of the centred square, or (left, top, side); None: as large as fits
-SEEN = 128  # of 255: from this grey on a mask shows a pixel, and below it hides it
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, AssertionError, MemoryError, struct.error),
     Image.DecompressionBombError,
@@ -42,21 +43,27 @@ def find(folder: Path) -> list[Path]:
     return paths
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what can go wrong while a picture file is read into one sentence, a Refusal."""
+    try:
+        yield
+    except (FileNotFoundError, TypeError, AttributeError):
+        raise Refusal(f"image: {path} does not exist; give the path of a picture") from None
+    except UNREADABLE:
+        raise Refusal(f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file") from None
+
+
 def opened(path: Path) -> Image.Image:
     """A picture file as a PIL picture in RGBA, turned as its EXIF data say; 16 bits become 8.
 
     Raises Refusal for a file that is missing, is no whole picture, or has numbers whose range nobody knows.
     """
-    try:
-        with Image.open(path) as file:
-            mode, picture = file.mode, ImageOps.exif_transpose(file)
-            if mode.startswith("I;16"):
-                picture = Image.fromarray(np.uint8(np.asarray(picture).astype(np.uint32) * 255 // 65535))
-            picture = picture if mode[0] in "IF" and mode[1:2] != ";" else picture.convert("RGBA")
-    except (FileNotFoundError, TypeError, AttributeError):
-        raise Refusal(f"image: {path} does not exist; give the path of a picture") from None
-    except UNREADABLE:
-        raise Refusal(f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file") from None
+    with readable(path), Image.open(path) as file:
+        mode, picture = file.mode, ImageOps.exif_transpose(file)
+        if mode.startswith("I;16"):
+            picture = Image.fromarray(np.uint8(np.asarray(picture).astype(np.uint32) * 255 // 65535))
+        picture = picture if mode[0] in "IF" and mode[1:2] != ";" else picture.convert("RGBA")
     if picture.mode != "RGBA":
         raise Refusal(
             f"image: {path} has numbers of 32 bits ({mode}), whose range is not known; convert it to 8 or 16 bits"
@@ -66,13 +73,8 @@ def opened(path: Path) -> Image.Image:
 
 def size(path: Path) -> tuple[int, int]:
     """(width, height) of a picture file by its header alone; Refusal as ``opened``."""
-    try:
-        with Image.open(path) as header:
-            return header.size
-    except FileNotFoundError:
-        raise Refusal(f"image: {path} does not exist; give the path of a picture") from None
-    except UNREADABLE:
-        raise Refusal(f"image: {path} cannot be read as a picture; give a whole PNG or JPEG file") from None
+    with readable(path), Image.open(path) as header:
+        return header.size
 
 
 def read(path: Path) -> Image.Image:

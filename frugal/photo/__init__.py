@@ -80,24 +80,20 @@ def restore_photo(
         m = damage.measured(photo, A, job.sigma, where)
         name = images.digest(A.A_adjoint(m.y)[0])
     about = identity(job, done, m, where, made_by or origin(pipe))
-    warning = "" if job.degrade else damage.misfit(photo, m, side_of(photo, where), where)
+    warning = "" if job.degrade else damage.misfit(photo, m, where)
     if made_by and images.about(out) == about:
         return [f"{out}: is there already, from the same photo by the same settings"]
     noise = [generator(done.seed + i, name, "sampler") for i in range(job.samples)]
     start = time.perf_counter()
     found = pipe(m, job.method, done.steps, done.switch, done.zeta, done.lam, noise, num_samples=job.samples)
-    seconds = time.perf_counter() - start
+    seconds, passes = time.perf_counter() - start, found.nfe + found.backprops[0]
+    cost = f"{METHODS[job.method].label}, {found.nfe} steps, {passes} passes through the network"
     return [
         began(photo, pipe, job, m, where),
         *filter(None, [warning, unknown(pipe, found.images[:1])]),
-        f"{out}: {made(found, job)}; {judged(found.images[:1].cpu(), m, x0)}; {seconds:.1f} s",
+        f"{out}: {cost}; {judged(found.images[:1].cpu(), m, x0)}; {seconds:.1f} s",
         *save(found, photo, out, where, mask, about, job),
     ]
-
-
-def side_of(photo: Path, where: images.Crop) -> int:
-    """The side in the photo's pixels of the square that is cut out."""
-    return where[2] if isinstance(where, tuple) else where or min(images.size(photo))
 
 
 def framed(photo: Path, mask: Image.Image | None, asked: tuple[int, ...]) -> tuple[int, int, int]:
@@ -139,19 +135,11 @@ def began(photo: Path, pipe: RestorationPipeline, job: Job, m: Measurement, wher
     return f"{photo}: {cut} and resized to {side} x {side}{seen}, taken as measured by {job.task} with sigma {job.sigma}"
 
 
-def made(found: RestorationOutput, job: Job) -> str:
-    """The method and what it cost."""
-    passes = found.nfe + found.backprops[0]
-    return f"{METHODS[job.method].label}, {found.nfe} steps, {passes} passes through the network"
-
-
 def judged(x: torch.Tensor, m: Measurement, x0: torch.Tensor | None) -> str:
     """Quality where x0 is known; else how far the restoration explains the measurement."""
     if x0 is not None:
-        known = {
-            METRICS[name].heading: value for name, (value,) in scored(x, x0).items() if value is not None
-        }
-        return ", ".join(f"{heading} {value:.3f}" for heading, value in known.items())
+        known = {name: score for name, (score,) in scored(x, x0).items() if score is not None}
+        return ", ".join(f"{METRICS[name].heading} {score:.3f}" for name, score in known.items())
     (left,) = damage.residual(m, x)
     said = f"differs from the measurement by {left:.2f} sigma"
     if left > UNEXPLAINED:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from .. import images
 from ..base.checks import Refusal
@@ -21,7 +21,7 @@ FEATHER = 1 / 16  # of the frame's side, over which the restored part goes over 
 def frame(path: Path, mask: Image.Image | None = None) -> tuple[int, int, int]:
     """(left, top, side) of the largest upright face in a photo, in the frame of aligned CelebA, in pixels.
 
-    The detector is the cascade of local binary patterns of scikit-image. Of a mask of the photo's size, what it
+    The detector is the cascade of local binary patterns of scikit-image. Of a mask (``damage.mask_of``), what it
     hides is filled in first, and only a face that it touches is meant.
     Raises Refusal where none is found or scikit-image is not installed.
     """
@@ -37,8 +37,7 @@ def frame(path: Path, mask: Image.Image | None = None) -> tuple[int, int, int]:
     size = [max(1, round(n / scale)) for n in photo.size]
     pixels, hidden = np.asarray(photo.resize(size, Image.Resampling.BOX)), np.zeros(size[::-1], bool)
     if mask is not None:
-        shown = mask.point([255 * (v >= images.SEEN) for v in range(256)]).resize(size, Image.Resampling.BOX)
-        hidden = np.asarray(shown) < 255
+        hidden = np.asarray(mask.resize(size, Image.Resampling.BOX)) < 255
         pixels = biharmonic(pixels, hidden)
     find = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale
     least, most = (min(n, *size) for n in (SMALLEST, LARGE))
@@ -73,7 +72,7 @@ def put_back(
 ) -> tuple[Image.Image, int]:
     """The photo with the restored square x (C, h, w) in its place, brought to the photo's pixels.
 
-    With a mask of the photo's size only what it hides is replaced, and is opaque then; else all of the square, which
+    With a mask (``damage.mask_of``) only what it hides is replaced, and is opaque then; else all of the square, which
     fades out at its rim. Every other pixel is as it was, its opacity too. What the mask hides outside the square is
     left as it was, or with ``rest`` filled by ``biharmonic``; also returns how many pixels that are.
     Raises Refusal where ``rest`` needs scikit-image and it is not installed.
@@ -88,7 +87,7 @@ def put_back(
         weight.paste(255, (soft, soft, side - soft, side - soft))
         weight = weight.filter(ImageFilter.BoxBlur(soft))
     else:
-        hidden = mask.point([255 * (v < images.SEEN) for v in range(256)]).filter(ImageFilter.MaxFilter(3))
+        hidden = ImageOps.invert(mask).filter(ImageFilter.MaxFilter(3))
         weight = images.square(hidden, path, where)
     pixels, opacity = photo.convert("RGB"), np.array(photo.getchannel("A"))
     pixels.paste(restored, (left, top), weight)

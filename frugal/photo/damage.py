@@ -13,6 +13,7 @@ from ..measurement import LinearOperator, Measurement
 from ..operators import TASKS, make, two_functions
 from ..operators.two_functions import ImplicitOperator
 
+SEEN = 128  # of 255: from this grey on a mask shows a pixel, and below it hides it
 DETAIL = 0.05  # root mean square, in [-1, 1]: what may be left out of a photo without a word
 
 
@@ -42,22 +43,21 @@ def residual(m: Measurement, x: torch.Tensor) -> list[float]:
     return (left.square().mean(1).sqrt() / m.sigma).tolist()
 
 
-def misfit(photo: Path, m: Measurement, side: int, crop: images.Crop = None) -> str:
-    """A warning where a photo, whose cut-out square has so many pixels on a side, is no measurement of this kind.
+def misfit(photo: Path, m: Measurement, crop: images.Crop = None) -> str:
+    """A warning where a photo, of which a square is cut out, is no measurement of this kind.
 
     It throws away what the photo shows, such as a sharp face that is shrunk to 16 x 16, or the photo has fewer
     pixels than are taken as measured. "" where it fits.
     """
-    C, H, W = m.A.image_shape
-    if len(m.A.measurement_shape) != 3 or m.A.measurement_shape == m.A.image_shape:
-        return ""
-    if isinstance(m.A, ImplicitOperator):
+    (C, H, W), small = m.A.image_shape, m.A.measurement_shape
+    if len(small) != 3 or small == m.A.image_shape or isinstance(m.A, ImplicitOperator):
         return ""
     shown = images.load(photo, H, crop, C)[None]
     enlarged = torch.nn.functional.interpolate(m.y, (H, W), mode="bicubic", antialias=True)
     lost = (shown - enlarged.expand_as(shown)).square().mean().sqrt().item()
-    fits, measured = fitting((C, H, W), side), m.A.measurement_shape[1]
-    if side < measured:
+    side = crop[2] if isinstance(crop, tuple) else crop or min(images.size(photo))
+    fits = fitting((C, H, W), side)
+    if side < small[1]:
         said = f"the square has {side} x {side} pixels, fewer than {m.A.name} takes as measured"
     elif lost > max(DETAIL, 3 * m.sigma):
         said = f"{m.A.name} leaves out what the photo shows ({lost:.2f} of its range from -1 to 1)"
@@ -75,9 +75,14 @@ def fitting(shape: tuple[int, ...], side: int) -> str:
     return measured[max([n for n in measured if n <= side] or [min(measured)])]
 
 
+def bright(grey: Image.Image) -> Image.Image:
+    """A grey picture in white, from ``SEEN`` on, and black."""
+    return grey.point([255 * (v >= SEEN) for v in range(256)])
+
+
 def mask_of(task: str, photo: Path, mask: Path | None) -> Image.Image | None:
-    """What a mask file shows, as a grey picture of the photo's size; for the task "inpaint" without one, the
-    photo's own opacity; else None.
+    """What a mask file shows, white where the photo is seen and black elsewhere, of the photo's size; for the task
+    "inpaint" without one, the photo's own opacity; else None.
 
     Raises Refusal for a mask of another size than the photo, and where the photo is opaque.
     """
@@ -88,11 +93,11 @@ def mask_of(task: str, photo: Path, mask: Path | None) -> Image.Image | None:
                 f"mask: {mask} has {picture.width} x {picture.height} pixels, and the photo "
                 f"{photographed.width} x {photographed.height}; give a mask of the photo's size"
             )
-        return picture
+        return bright(picture)
     if task not in TASKS or TASKS[task].takes != "mask" or TASKS[task].default is not None:
         return None
-    opacity = images.opened(photo).getchannel("A")
-    if (np.asarray(opacity) >= images.SEEN).all():
+    opacity = bright(images.opened(photo).getchannel("A"))
+    if np.asarray(opacity).all():
         raise Refusal(
             f"mask: {task} needs one; give a picture that is white where the photo is kept and black where it is "
             "filled, or make that part of the photo transparent"
@@ -139,15 +144,15 @@ def inside(x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def seen(mask: Image.Image, size: int, crop: images.Crop) -> torch.Tensor:
-    """A grey picture, cut as ``images.load`` cuts, as a mask (size, size): True where it is seen.
+    """A picture of ``mask_of``, cut as ``images.load`` cuts, as a mask (size, size): True where it is seen.
 
     Where it has to be resized, a pixel counts as seen only if all of it and of its neighbours is, since resizing
     the photo mixes them.
     """
-    grey = images.square(mask, Path("mask"), crop).point([255 * (v >= images.SEEN) for v in range(256)])
-    if grey.width == size:
-        return torch.from_numpy(np.array(grey)) > 0
-    share = torch.from_numpy(np.array(grey.resize((size, size), Image.Resampling.BOX)))
+    cut = images.square(mask, Path("mask"), crop)
+    if cut.width == size:
+        return torch.from_numpy(np.array(cut)) > 0
+    share = torch.from_numpy(np.array(cut.resize((size, size), Image.Resampling.BOX)))
     hidden = (share < 255).float()[None]
     return torch.nn.functional.max_pool2d(hidden, 3, 1, 1)[0] == 0
 
