@@ -58,9 +58,16 @@ def evaluate(
     pipe.set_progress_bar_config(disable=True)
     if fast:
         pipe.speed_up()
-    checked(pipe, task, methods, sigma, settings, limit, batch_size)
+    A = make(task, pipe.image_shape)
+    checks.at_least_zero("sigma", sigma)
+    for method in methods:
+        checks.one_of("methods", method, METHODS)
+        pipe.complete(settings, method, task)
+    checks.whole("batch_size", batch_size)
+    if limit is not None:
+        checks.whole("limit", limit)
     checks.folder_of("out", out)
-    common, A = origin(pipe), make(task, pipe.image_shape)
+    common = origin(pipe)
 
     @cache
     def made(method: str) -> str | None:
@@ -162,26 +169,6 @@ def forecast(
     about = f", about {tqdm.format_interval(total)} in all" if timed else ""
     bar = "{desc} {percentage:3.0f}% |{bar}| {elapsed} passed, {remaining} left"
     return cost, tqdm(total=total, desc=f"{task}{about}", bar_format=bar, disable=not shown)
-
-
-def checked(
-    pipe: RestorationPipeline,
-    task: str,
-    methods: Sequence[str],
-    sigma: float,
-    settings: Settings,
-    limit: int | None,
-    batch_size: int,
-) -> None:
-    """Raise Refusal for what a restoration would refuse, before hours are spent and files written."""
-    make(task, pipe.image_shape)
-    checks.at_least_zero("sigma", sigma)
-    for method in methods:
-        checks.one_of("methods", method, METHODS)
-        pipe.complete(settings, method, task)
-    checks.whole("batch_size", batch_size)
-    if limit is not None:
-        checks.whole("limit", limit)
 
 
 @torch.no_grad()

@@ -53,12 +53,11 @@ def file_of(
 
     ``shared`` is of ``common``, and ``what`` a chain holds. The noise belongs to the picture.
     """
-    where = folder()
-    if where is None or shared is None:
+    if shared is None:
         return [None] * len(x0)
     made = made_from(shared, m.A, m.sigma, method, done)
     names = (digest([made, what, images.digest(x), sha256(y)], 64) for x, y in zip(x0, m.y))
-    return [where / f"{name}.safetensors" for name in names]
+    return [Path(os.environ[VARIABLE], f"{name}.safetensors") for name in names]
 
 
 def sha256(tensor: torch.Tensor) -> str:

@@ -118,40 +118,24 @@ def chains_of(
     """
     m, shared = measure(x0, task, sigma, done.seed), kept.common(pipe)
     ends, paths = (kept.file_of(shared, m, method, done, x0, what) for what in ("end", "guesses"))
-    wanted = paths if with_guesses else ends
-    chains = [kept.find(file) for file in wanted]
+    files = paths if with_guesses else ends
+    chains = [kept.find(file) for file in files]
     if missing := [i for i, chain in enumerate(chains) if chain is None]:
-        for i, chain in zip(
-            missing, computed(pipe, m[torch.tensor(missing)], x0[missing], method, done, with_guesses)
-        ):
-            chains[i] = chain
-            kept.keep(wanted[i], chain)
+        guesses, noise = [], generators(done.seed, x0[missing], "sampler")
+        start = time.perf_counter()
+        for end in pipe.walk(m[torch.tensor(missing)], method, done, noise):
             if with_guesses:
-                kept.keep(ends[i], {name: chain[name] for name in chain if name != "guesses"})
+                guesses.append(end.x0_hat.cpu())
+        restored = end.x.cpu()
+        seconds = torch.tensor((time.perf_counter() - start) / len(missing), dtype=torch.float64)
+        for at, i in enumerate(missing):
+            chain = {"x0": restored[at], "backprops": end.passes[at] - done.steps, "seconds": seconds}
+            kept.keep(ends[i], chain)
+            if with_guesses:
+                chain = {**chain, "guesses": torch.stack([x0_hat[at] for x0_hat in guesses])}
+                kept.keep(paths[i], chain)
+            chains[i] = chain
     return [chain for chain in chains if chain is not None]
-
-
-def computed(
-    pipe: RestorationPipeline,
-    m: Measurement,
-    x0: torch.Tensor,
-    method: str,
-    done: Complete,
-    with_guesses: bool,
-) -> list[Chain]:
-    """The chains of ``chains_of`` by the pipeline, with the noise that belongs to the pictures x0."""
-    guesses, noise = [], generators(done.seed, x0, "sampler")
-    start = time.perf_counter()
-    for end in pipe.walk(m, method, done, noise):
-        if with_guesses:
-            guesses.append(end.x0_hat.cpu())
-    restored = end.x.cpu()
-    seconds = torch.tensor((time.perf_counter() - start) / len(x0), dtype=torch.float64)
-    return [
-        {"x0": x, "backprops": end.passes[i] - done.steps, "seconds": seconds}
-        | ({"guesses": torch.stack([guess[i] for guess in guesses])} if with_guesses else {})
-        for i, x in enumerate(restored)
-    ]
 
 
 def compare(
