@@ -12,22 +12,8 @@ import torch
 from IPython.display import HTML
 
 from ..base.checks import Refusal
-from .players import img
+from .players import figure, img
 
-STYLE = """<style>
-.frugal-choices{margin:0;padding:4px}
-.frugal-choices label{margin-right:1em}
-.frugal-choices select{font:inherit;color:inherit;background:inherit;border:1px solid currentColor;padding:2px 4px}
-.frugal-choices select:focus-visible{outline:3px solid currentColor;outline-offset:2px}
-.frugal-choices table{border-collapse:collapse;margin:8px 0;font-variant-numeric:tabular-nums}
-.frugal-choices :is(td,th){padding:2px 8px;text-align:left;white-space:nowrap}
-.frugal-choices img{display:block;width:48px;height:48px;max-width:none;margin:0!important;padding:0!important;
-border-radius:0!important;filter:none!important;image-rendering:pixelated}
-.frugal-choices i{display:inline-block;height:.7em;margin-right:6px;background:var(--colour)}
-.frugal-choices figcaption{color:inherit!important;text-align:left}
-.frugal-choices>div{overflow-x:auto}
-@media print,(scripting:none){.frugal-choices label{display:none}}
-</style>"""
 CHOOSE = (
     "const f=this.closest('figure'),at=[...f.querySelectorAll('select')].map(s=>s.value).join('|');"
     "let found=false;f.querySelectorAll('[data-at]').forEach(p=>{p.hidden=p.dataset.at!==at;"
@@ -90,7 +76,4 @@ def choices(
         f'<div data-at="{escape("|".join(at))}"{"" if at == first else " hidden"}>{panel}</div>'
         for at, panel in panels.items()
     )
-    return HTML(
-        f'{STYLE}<figure class="frugal-choices">{bars}{shown}<p data-none hidden>{escape(missing)}</p>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+    return HTML(figure("frugal-choices", f"{bars}{shown}<p data-none hidden>{escape(missing)}</p>", caption))

@@ -9,19 +9,9 @@ from IPython.display import HTML
 
 from ..laboratory.mixtures import GaussianMixture
 from ..schedule import Schedule
+from .players import figure
 
 FORMULAS, PAGE = (Path(__file__).with_name(name).read_text() for name in ("moons.js", "moons_page.js"))
-STYLE = """<style>
-.frugal-live{margin:0;padding:4px}
-.frugal-live svg{display:block;width:100%;max-width:34rem;height:auto;color:inherit}
-.frugal-live label{display:flex;gap:8px;align-items:center;max-width:34rem;margin:4px 0;font-variant-numeric:tabular-nums}
-.frugal-live label span{flex:0 0 9.5rem}
-.frugal-live label input{flex:1;min-width:0}
-.frugal-live label output{flex:0 0 3rem;text-align:right}
-.frugal-live :focus-visible{outline:3px solid currentColor;outline-offset:2px}
-.frugal-live figcaption{color:inherit!important;text-align:left}
-@media print,(scripting:none){.frugal-live label{display:none}}
-</style>"""
 SLIDERS = (  # name in the script, what is shown, least, largest, step
     ("y", "measured, y", -1.0, 1.0, 0.05),
     ("sigma", "noise, σ", 0.02, 0.3, 0.01),
@@ -58,11 +48,11 @@ def moons(
         f'step="{step}" value="{start[name]}"><output>{start[name]}</output></label>'
         for name, shown, least, most, step in SLIDERS
     )
+    plane = '<div class="frugal-plane"><p>Where scripts run, the experiment stands here.</p></div>'
+    inside = f'{plane}{bars}<p class="frugal-told" role="status"></p>'
     return HTML(
-        f'{STYLE}<figure class="frugal-live frugal-player">'
-        f'<div class="frugal-plane"><p>Where scripts run, the experiment stands here.</p></div>'
-        f'{bars}<p class="frugal-told" role="status"></p><figcaption>{escape(caption)}</figcaption></figure>'
-        f"<script>{{{FORMULAS}\n{PAGE}\nfrugalMoonsPage(document.currentScript.previousElementSibling, "
+        figure("frugal-live frugal-player", inside, caption)
+        + f"<script>{{{FORMULAS}\n{PAGE}\nfrugalMoonsPage(document.currentScript.previousElementSibling, "
         f"frugalMoons, {json.dumps(given)});}}</script>"
     )
 

@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,30 +19,7 @@ from PIL import Image
 from ..base.checks import Refusal
 from ..images import to_uint8
 
-# --at is the slider's value; a film is one tall picture of which the window shows frame --at of --last.
-STYLE = """<style>
-.frugal-player{margin:0;padding:4px}
-.frugal-row{display:flex;flex-wrap:wrap;gap:8px}
-.frugal-row>div{position:relative}
-.frugal-player img{display:block;width:var(--width);max-width:none;height:auto;aspect-ratio:var(--ratio);
-object-fit:cover;image-rendering:pixelated;margin:0!important;padding:0!important;border-radius:0!important;
-filter:none!important}
-.frugal-film img{object-position:0 calc(100%*var(--at)/var(--last))}
-.frugal-film span{display:block;text-align:center}
-.frugal-pair{touch-action:pan-y;cursor:ew-resize}
-.frugal-pair img+img{position:absolute;top:0;left:0;clip-path:inset(0 0 0 calc(1%*var(--at)))}
-.frugal-pair::after{content:"";position:absolute;inset:0 auto 0 calc(1%*var(--at) - 1px);width:2px;
-background:#fff;mix-blend-mode:difference}
-.frugal-bar{display:flex;align-items:center;gap:8px;max-width:592px;margin:8px 0;
-font-variant-numeric:tabular-nums}
-.frugal-bar input{flex:1;min-width:0;color:inherit!important}
-.frugal-bar button{font:inherit}
-.frugal-now{min-width:5em}
-.frugal-bar :focus-visible{outline:3px solid currentColor;outline-offset:2px}
-.frugal-player figcaption{color:inherit!important;text-align:left}
-@media(max-width:600px){.frugal-player img{width:min(var(--width),calc((100vw - 3rem)/var(--row) - 8px))}}
-@media print,(scripting:none){.frugal-bar :is(input,button){display:none}}
-</style>"""
+STYLE = Path(__file__).with_name("figures.css").read_text()
 MOVE = "const f=this.closest('figure');f.style.setProperty('--at',this.value)"
 SPEAK = (
     ";const now=JSON.parse(this.dataset.labels)[this.value];this.setAttribute('aria-valuetext',now)"
@@ -169,8 +147,15 @@ def player(
         "--row": on_a_phone,
     }
     style = ";".join(f"{name}:{value}" for name, value in {**fixed, **variables}.items())
-    return HTML(
-        f'{STYLE}<figure class="frugal-player" style="{style}">'
+    inside = (
         f'<div class="frugal-row"{attributes}>{"".join(pictures)}</div><div class="frugal-bar">{bar}</div>'
+    )
+    return HTML(figure("frugal-player", inside, caption, f' style="{style}"'))
+
+
+def figure(kind: str, inside: str, caption: str, attributes: str = "") -> str:
+    """A figure of a class of ``figures.css``, which comes with it, and the caption below."""
+    return (
+        f'<style>{STYLE}</style><figure class="{kind}"{attributes}>{inside}'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
