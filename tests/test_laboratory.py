@@ -14,7 +14,7 @@ from diffusers import DDPMScheduler
 from diffusers.models.unets.unet_2d import UNet2DOutput
 
 from frugal import Measurement, RestorationPipeline, collapse, guidance, operators
-from frugal.laboratory import ExactDenoiser, GaussianMixture
+from frugal.laboratory import GaussianMixture
 from frugal.samplers import METHODS, poster
 from frugal.samplers.walk import last, walk
 from frugal.schedule import Schedule
@@ -145,13 +145,6 @@ def test_guess_is_the_conditional_mean_clipped_only_where_asked(prediction_type,
         assert truth.max() > 1.2
         truth = truth.clamp(-1, 1) if clip else truth
         assert close(pipe.denoiser(schedule())(x_k, k), truth, 1e-5)
-
-
-def test_exact_denoiser_is_given_the_right_level():
-    pipe = RestorationPipeline(ExactDenoiser(mixture(), scheduler()), scheduler())
-    x_k = standard_normal()(5, *SHAPE)
-    for k in schedule().steps:
-        assert close(pipe.denoiser(schedule())(x_k, k), guess_of(mixture(), schedule())(x_k, k), 1e-9)
 
 
 # Measurements and guidance

@@ -5,9 +5,8 @@ import torch
 from diffusers import DDPMScheduler
 from examples import gaussian, low_rank, same, seeded, three
 
-from frugal import Measurement, RestorationPipeline, collapse, operators
-from frugal.base.checks import Refusal
-from frugal.laboratory import ExactDenoiser, GaussianMixture, Problem, draw, left_open
+from frugal import Measurement, collapse, operators
+from frugal.laboratory import GaussianMixture, Problem, draw, left_open
 from frugal.samplers import METHODS, poster
 from frugal.samplers.walk import last, walk
 from frugal.schedule import Schedule
@@ -94,18 +93,10 @@ def test_judge_finds_no_fault_in_exact_restorations_and_finds_each_planted_one(p
 @pytest.mark.parametrize("method, tolerance", [("dmps", 0.08), ("dps", 0.08)])
 def test_samplers_reach_the_exact_posterior_mean(method, tolerance):
     """2,000 samples under an exact denoiser, weak noise: the mean where the measurement decides, A x_0."""
-    prior, A, sigma = gaussian(48), operators.make("sr4", (3, 4, 4)), 0.05
-    scheduler = DDPMScheduler(prediction_type="sample", clip_sample=False)
-    pipe = RestorationPipeline(ExactDenoiser(prior, scheduler), scheduler)
-    pipe.set_progress_bar_config(disable=True)
-    y = A.measure(prior.sample(1, seeded(1)).reshape(1, 3, 4, 4), sigma, seeded(2)).y
-    exact = prior.posterior(y.flatten(), A.matrix(), sigma).mean().reshape(3, 4, 4)
-    m = Measurement(y.expand(2000, -1, -1, -1), A, sigma)
-    images = pipe(m, method, 100, zeta=0.5, lam=1.0, generator=seeded(3)).images
-    assert (A(images.mean(0)[None]) - A(exact[None])).abs().max() < tolerance
-    assert (images.mean(0) - exact).abs().max() < 2 * tolerance
-
-
-def test_exact_denoiser_needs_a_sample_scheduler():
-    with pytest.raises(Refusal, match="^scheduler: "):
-        ExactDenoiser(gaussian(2), DDPMScheduler())
+    A, schedule = operators.make("sr4", (3, 4, 4)), Schedule.from_scheduler(DDPMScheduler(), 100)
+    problem = Problem.draw(gaussian(48), A, 0.05, 1, seeded(1))
+    exact = problem.posteriors[0].mean().reshape(1, 3, 4, 4)
+    samples = draw(problem, METHODS[method], schedule, {"zeta": 0.5, "lam": 1.0}, 2000, seeded(3))
+    mean = samples.mean(1).reshape(1, 3, 4, 4)
+    assert (A(mean) - A(exact)).abs().max() < tolerance
+    assert (mean - exact).abs().max() < 2 * tolerance

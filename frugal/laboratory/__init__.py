@@ -7,21 +7,5 @@ from .distances import denoising_errors, energy_distance, sliced_wasserstein
 from .draws import draw, left_open
 from .low_rank import LowRankMixture
 from .mixtures import GaussianMixture, Mixture, exact_score
-from .problem import ExactDenoiser, Problem
+from .problem import Problem
 from .sweep import Sweep, best_of_other_half
-
-__all__ = [
-    "ExactDenoiser",
-    "GaussianMixture",
-    "LowRankMixture",
-    "Mixture",
-    "Problem",
-    "Sweep",
-    "best_of_other_half",
-    "denoising_errors",
-    "draw",
-    "energy_distance",
-    "exact_score",
-    "left_open",
-    "sliced_wasserstein",
-]

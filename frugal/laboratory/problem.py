@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Self
+from typing import Self
 
 import torch
-from diffusers.models.unets.unet_2d import UNet2DOutput
 
-from ..base.checks import Refusal
 from ..collapse import consecutive_psnr
 from ..measurement import LinearOperator, Measurement
 from ..samplers.poster import dmps, dps
@@ -110,25 +108,3 @@ class Problem:
             "coverage": ((low <= truth) & (truth <= high)).double().mean(1),
             "modes": (shares - weights).abs().sum(1) / 2,
         }
-
-
-class ExactDenoiser(torch.nn.Module):
-    """A mixture's denoiser with ``UNet2DModel``'s call signature, for a scheduler that predicts "sample".
-
-    Raises Refusal for a scheduler that predicts something else.
-    """
-
-    def __init__(self, mixture: Mixture, scheduler: Any) -> None:
-        super().__init__()
-        if scheduler.config.prediction_type != "sample":
-            raise Refusal(
-                f"scheduler: predicts {scheduler.config.prediction_type!r}; an exact denoiser needs 'sample'"
-            )
-        self.mixture = mixture
-        self.alphas_cumprod = scheduler.alphas_cumprod.double()
-
-    def forward(self, sample: torch.Tensor, timestep: int | torch.Tensor) -> UNet2DOutput:
-        """sample (B, C, H, W), timestep one whole number -> E[x_0 | x_k] of the same shape."""
-        alpha_bar = self.alphas_cumprod[int(timestep)].item()
-        x0 = self.mixture.denoise(sample.flatten(1).to(self.mixture.means.dtype), alpha_bar)
-        return UNet2DOutput(sample=x0.reshape(sample.shape).to(sample.dtype))
