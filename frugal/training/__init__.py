@@ -2,5 +2,3 @@
 
 from .loop import train
 from .samples import draw
-
-__all__ = ["draw", "train"]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from .. import images
@@ -61,27 +60,20 @@ def decode(folder: Path, size: int, crop: int | None) -> np.ndarray:
     """The pictures of a folder as uint8 (N, size, size, 3). Raises Refusal as ``read_pictures`` does."""
     pixels, paths, least = [], images.find(folder), crop or size
     for path in tqdm(paths, desc=f"reading {folder}", disable=None):
-        side = shorter_side(path)
-        if side is not None and side < least:
-            raise Refusal(f"images: {path} has a side of {side} pixels; give pictures of {least} or more")
         try:
-            pixels.append(images.to_uint8(images.load(path, size, crop)))
+            side = min(images.size(path))
+            picture = images.load(path, size, crop) if side >= least else None
         except Refusal:
             print(f"skipped: {path} cannot be read as a picture", file=sys.stderr)
+            continue
+        if picture is None:
+            raise Refusal(f"images: {path} has a side of {side} pixels; give pictures of {least} or more")
+        pixels.append(images.to_uint8(picture))
     if not pixels:
         raise Refusal(f"images: no picture in {folder} can be read; give whole PNG or JPEG files")
     if skipped := len(paths) - len(pixels):
         print(f"{skipped} of {len(paths)} pictures of {folder} skipped", file=sys.stderr)
     return np.stack(pixels)
-
-
-def shorter_side(path: Path) -> int | None:
-    """The shorter side of a picture file in pixels, by its header alone; None where that cannot be read."""
-    try:
-        with Image.open(path) as header:
-            return min(header.size)
-    except images.UNREADABLE:
-        return None
 
 
 def split(

@@ -39,17 +39,16 @@ class Progress:
     @classmethod
     def read(cls, text: str) -> "Progress":
         """Progress from its JSON. Raises ValueError for anything that is not the expected numbers."""
-        content, fresh = json.loads(text), asdict(cls())
-        if not isinstance(content, dict) or kinds(content) != kinds(fresh):
-            raise ValueError("no progress")
-        if min(content["step"], content["pictures"], content["since"]) < 0:
+        content = json.loads(text)
+        counts = ("step", "pictures", "since")
+        if kinds(content) != kinds(asdict(cls())) or any(content[name] < 0 for name in counts):
             raise ValueError("no progress")
         return cls(**content)
 
 
 def kinds(content: Mapping[str, object]) -> dict[str, type]:
-    """{name: type of its value}."""
-    return {name: type(value) for name, value in content.items()}
+    """{name: type of its value}. Raises ValueError or TypeError for what has no names."""
+    return {name: type(value) for name, value in dict(content).items()}
 
 
 def shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
