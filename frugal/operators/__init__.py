@@ -9,7 +9,7 @@ import torch
 
 from ..base import checks
 from ..base.checks import Refusal
-from ..measurement import LinearOperator
+from ..measurement import LinearOperator, Transform
 from .patterns import (
     Shape,
     box_mask,
@@ -73,27 +73,34 @@ def make(
     return kind.build(task, image_shape, own)
 
 
+def equal_rows(
+    name: str, image_shape: Shape, measurement_shape: Shape, s: float, V: Transform, Vt: Transform
+) -> LinearOperator:
+    """y = s V^T x as it is: U = I, and every singular value is s."""
+    return LinearOperator(
+        name,
+        image_shape,
+        measurement_shape,
+        torch.full((math.prod(measurement_shape),), s, dtype=torch.float64),
+        U=lambda c: c.reshape(len(c), *measurement_shape),
+        Ut=lambda y: y.flatten(1),
+        V=V,
+        Vt=Vt,
+    )
+
+
 def denoising(name: str, image_shape: Shape) -> LinearOperator:
     """y = x0 + noise: U = V = I, s = 1."""
-    unflatten = lambda c: c.reshape(-1, *image_shape)
-    flatten = lambda x: x.flatten(1)
-    s = torch.ones(math.prod(image_shape), dtype=torch.float64)
-    return LinearOperator(name, image_shape, image_shape, s, unflatten, flatten, unflatten, flatten)
+    V, Vt = (lambda c: c.reshape(-1, *image_shape)), (lambda x: x.flatten(1))
+    return equal_rows(name, image_shape, image_shape, 1.0, V, Vt)
 
 
 def colorization(name: str, image_shape: Shape) -> LinearOperator:
     """Eq. 1d, y = the mean of the C channels: V^T sums them over sqrt(C), s = 1 / sqrt(C)."""
     C, H, W = image_shape
-    return LinearOperator(
-        name,
-        image_shape,
-        (1, H, W),
-        torch.full((H * W,), C**-0.5, dtype=torch.float64),
-        U=lambda c: c.reshape(-1, 1, H, W),
-        Ut=lambda y: y.flatten(1),
-        V=lambda c: c.reshape(-1, 1, H, W).repeat(1, C, 1, 1) / C**0.5,
-        Vt=lambda x: (x.sum(1) / C**0.5).flatten(1),
-    )
+    V = lambda c: c.reshape(-1, 1, H, W).repeat(1, C, 1, 1) / C**0.5
+    Vt = lambda x: (x.sum(1) / C**0.5).flatten(1)
+    return equal_rows(name, image_shape, (1, H, W), C**-0.5, V, Vt)
 
 
 def super_resolution(name: str, image_shape: Shape, factor: int) -> LinearOperator:
@@ -103,16 +110,9 @@ def super_resolution(name: str, image_shape: Shape, factor: int) -> LinearOperat
         raise Refusal(f"image_shape: {H} x {W} cannot be cut into {factor} x {factor} blocks for {name}")
     small = (C, H // factor, W // factor)
     enlarge = lambda x: x.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
-    return LinearOperator(
-        name,
-        image_shape,
-        small,
-        torch.full((math.prod(small),), 1 / factor, dtype=torch.float64),
-        U=lambda c: c.reshape(-1, *small),
-        Ut=lambda y: y.flatten(1),
-        V=lambda c: enlarge(c.reshape(-1, *small)) / factor,
-        Vt=lambda x: (torch.nn.functional.avg_pool2d(x, factor) * factor).flatten(1),
-    )
+    V = lambda c: enlarge(c.reshape(-1, *small)) / factor
+    Vt = lambda x: (torch.nn.functional.avg_pool2d(x, factor) * factor).flatten(1)
+    return equal_rows(name, image_shape, small, 1 / factor, V, Vt)
 
 
 def inpainting(name: str, image_shape: Shape, mask: torch.Tensor) -> LinearOperator:
@@ -128,16 +128,9 @@ def inpainting(name: str, image_shape: Shape, mask: torch.Tensor) -> LinearOpera
     if not len(seen):
         raise Refusal("mask: no pixel is seen; at least one must be nonzero")
     n = math.prod(image_shape)
-    return LinearOperator(
-        name,
-        image_shape,
-        (len(seen),),
-        torch.ones(len(seen), dtype=torch.float64),
-        U=lambda c: c,
-        Ut=lambda y: y,
-        V=lambda c: c.new_zeros(len(c), n).index_copy(1, seen.to(c.device), c).reshape(-1, *image_shape),
-        Vt=lambda x: x.flatten(1)[:, seen.to(x.device)],
-    )
+    V = lambda c: c.new_zeros(len(c), n).index_copy(1, seen.to(c.device), c).reshape(-1, *image_shape)
+    Vt = lambda x: x.flatten(1)[:, seen.to(x.device)]
+    return equal_rows(name, image_shape, (len(seen),), 1.0, V, Vt)
 
 
 def deblurring(name: str, image_shape: Shape, kernel: torch.Tensor) -> LinearOperator:
