@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and a full disk is one sentence."""
+"""Files are written whole or not at all; a full disk is one sentence, and so is a damaged file."""
 
 import json
 import os
@@ -9,6 +9,11 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from .checks import Refusal
+
+DAMAGE = (
+    *(OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)  # of a file that is read
 
 
 @contextmanager
@@ -21,6 +26,15 @@ def explained(path: Path) -> Iterator[None]:
         raise Refusal(
             f"out: {path} cannot be written ({reason}); free space or give another folder"
         ) from None
+
+
+@contextmanager
+def understood(sentence: str) -> Iterator[None]:
+    """Turn what can go wrong while a file is read and its content looked at into a Refusal with this sentence."""
+    try:
+        yield
+    except DAMAGE:
+        raise Refusal(sentence) from None
 
 
 @contextmanager

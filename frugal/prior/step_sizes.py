@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..base.checks import Refusal
+from ..base.files import understood
 
 FILE = "step_sizes.json"
 STEPS = 100  # of the tuning
@@ -90,7 +91,7 @@ def read(folder: Path, digest: str) -> StepSizes:
     Raises Refusal for a file that is damaged or was tuned on weights of another ``digest``.
     """
     file = folder / FILE
-    try:
+    with understood(f"prior: {file} holds no step sizes; write it anew or delete it"):
         content = json.loads(file.read_text())
         owner = content["meta"]["prior_digest"]
         tuned = {
@@ -103,8 +104,6 @@ def read(folder: Path, digest: str) -> StepSizes:
             for s2, lines in content.get("spectrum", {}).items()
         }
         sound(tuned, errors, spectrum)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, OverflowError, RecursionError):
-        raise Refusal(f"prior: {file} holds no step sizes; write it anew or delete it") from None
     if owner != digest:
         raise Refusal(f"prior: {file} was tuned on other weights; tune again or delete it")
     return StepSizes(tuned, errors, spectrum)

@@ -12,14 +12,9 @@ from .rows import Gap, Rows
 REFERENCE = "reference"
 
 
-def beside(ours: Rows, reference: Rows) -> Rows:
-    """The rows of one method, and those of the reference under ``REFERENCE``."""
-    return ours + reference.called(REFERENCE)
-
-
 def gaps(ours: Rows, reference: Rows) -> dict[str, Gap]:
     """{metric: gap} of one method's rows minus the reference's, over the pictures that both have."""
-    return beside(ours, reference).gaps(ours.methods[0], REFERENCE)
+    return (ours + reference.called(REFERENCE)).gaps(ours.methods[0], REFERENCE)
 
 
 def points(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Required, TypedDict
+from typing import Any
 
 from ..base.checks import Refusal
 from ..metrics import METRICS
@@ -21,21 +21,11 @@ UNMEASURED = "not measured"
 Picture = tuple[str, str | None]  # its name, and the digest of its content
 
 
-class Row(TypedDict, total=False):
-    """What one method made of one picture; each metric's number stands under its name in ``METRICS``."""
-
-    image: Required[str]  # the picture's name
-    method: Required[str]
-    picture: str  # the digest of its content
-    task: str
-    steps: int  # t
-    switch: int  # k
-    passes: int
-    seconds: float
-    nfe: int
-    backprops: int
-    residual: float  # Eq. 8a
-    spread: float | None  # distance of two draws over the distance of one from the truth
+# What one method made of one picture. Every row has "image", the picture's name, and "method"; most have "picture", the
+# digest of its content, "task", "steps" (t), "switch" (k), "passes", "seconds", "nfe" and "backprops"; some "residual"
+# (Eq. 8a), or "spread", the distance of two draws over that of one from the truth. Each metric's number stands under its
+# name in ``METRICS``.
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ class Rows:
 
     def called(self, method: str) -> "Rows":
         """The same rows under the name of another method, such as "dps" of another length."""
-        return Rows([{**row, "method": method} for row in self.rows])  # pyright: ignore
+        return Rows([{**row, "method": method} for row in self.rows])
 
     def distinct(self, column: str) -> list[Any]:
         """The values of a column, each once, in the order in which they come; None where a row lacks it."""

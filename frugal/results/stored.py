@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.checks import Refusal
+from ..base.files import understood
 from ..metrics import METRICS
 from ..samplers import METHODS
 
@@ -40,14 +41,11 @@ def read(file: Path, meta: dict) -> list[dict]:
 
     Raises Refusal for a file that is no results file, and for one that was made with something else.
     """
-    try:
+    with understood(f"out: {file} exists but is not a results file; give another name"):
         content = json.loads(file.read_text())
         there, rows = content["meta"], content["rows"]
-        good = isinstance(there, dict) and isinstance(rows, list) and all(map(sound, rows))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        good = False
-    if not good:
-        raise Refusal(f"out: {file} exists but is not a results file; give another name")
+        if not (isinstance(there, dict) and isinstance(rows, list) and all(map(sound, rows))):
+            raise ValueError
     differing = [name for name, value in meta.items() if there.get(name) != value]
     if differing:
         raise Refusal(

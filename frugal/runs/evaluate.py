@@ -97,10 +97,9 @@ def evaluate(
         "code": common["code"],
     }
     pictures = [
-        (path.name, images.load(path, pipe.size, crop, pipe.image_shape[0]))
+        (path.name, images.digest(x := images.load(path, pipe.size, crop, pipe.image_shape[0])), x)
         for path in images.find(folder)[:limit]
     ]
-    pictures = [(name, images.digest(x), x) for name, x in pictures]
     asked = {(digest, name) for name, digest, _ in pictures}
     before, there = stored.parts(out), stored.rows_so_far(out, meta)
     wanted = {key: row for key, row in there.items() if key[:2] in asked}

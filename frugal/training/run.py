@@ -10,19 +10,18 @@ from pathlib import Path
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torchvision.utils import make_grid
 
 from .. import images
 from ..base.checks import Refusal
-from ..base.files import explained, whole
+from ..base.files import explained, understood, whole
 from .objective import validation_loss
 from .samples import draw
 
 EMA_DECAY = 0.9999  # the limit; while the run is young the mean is over about its last ninth
 SHEET = 4  # side of a sheet of samples, in pictures
-DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError)  # of a file that is read
 
 
 @dataclass
@@ -126,22 +125,20 @@ class Run:
 
         Raises Refusal for a damaged file, for the state of another network, and for one of other settings.
         """
-        damaged = Refusal(f"out: {self.state} is not the state of a run; delete it or change out")
-        try:
+        damaged = f"out: {self.state} is not the state of a run; delete it or change out"
+        with understood(damaged):
             with safe_open(self.state, "pt") as file:
                 metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
             progress = Progress.read(metadata["progress"])
             settings, kind = json.loads(metadata["settings"]), metadata["prediction_type"]
-        except DAMAGE:
-            raise damaged from None
         network, predicted = below("network.", tensors), self.scheduler.config["prediction_type"]
         if shapes(network) != shapes(self.unet.state_dict()) or kind != predicted:
             raise Refusal(
                 f"out: {self.state} is of another network; give its channels or init, or change out"
             )
         if shapes(tensors) != self.expected() or not isinstance(settings, dict):
-            raise damaged
+            raise Refusal(damaged)
         other = [name for name, value in self.settings.items() if settings.get(name) != value]
         if other:
             raise Refusal(
@@ -159,15 +156,12 @@ class Run:
         """The lines of ``curve.jsonl``. Raises Refusal where one is no line of ``report``."""
         if not self.lines.exists():
             return []
-        try:
+        with understood(f"out: {self.lines} holds lines that are no validation; mend or delete it"):
             curve = [json.loads(line) for line in self.lines.read_text().splitlines()]
-            good = all(
+            if not all(
                 isinstance(line["step"], int) and isinstance(line["validation"], dict) for line in curve
-            )
-        except DAMAGE:
-            good = False
-        if not good:
-            raise Refusal(f"out: {self.lines} holds lines that are no validation; mend or delete it")
+            ):
+                raise ValueError
         return curve
 
     def report(self, held_out: torch.Tensor) -> dict:
