@@ -20,9 +20,8 @@ SHIPPED = Path(__file__).parent / "pictures"
 SHIPPED_SETS = ("faces", "out_of_distribution")
 LARGEST = 4096  # side of a picture that is worked on, in pixels
 SMALL = 64  # pixels of a shipped set; the same pictures with 256 lie in the folder NAME_256
-Crop = (
-    int | tuple[int, int, int] | None
-)  # the side of the centred square, or (left, top, side); None: as large as fits
+# The side of the centred square, or (left, top, side); None: as large as fits.
+Crop = int | tuple[int, int, int] | None
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, AssertionError, MemoryError, struct.error),
     Image.DecompressionBombError,

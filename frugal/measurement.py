@@ -16,9 +16,8 @@ from .base.checks import Refusal
 
 Generators = torch.Generator | list[torch.Generator] | None
 Transform = Callable[[torch.Tensor], torch.Tensor]
-TOLERANCE = (
-    1e-2  # of the largest singular value: what is smaller lets float32's rounding through a hundredfold
-)
+# Of the largest singular value: what is smaller lets float32's rounding through a hundredfold.
+TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)

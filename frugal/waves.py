@@ -4,11 +4,8 @@ import math
 
 import torch
 
-OPPONENT = (
-    (1.0, 1.0, 1.0),
-    (1.0, 0.0, -1.0),
-    (1.0, -2.0, 1.0),
-)  # light, red against blue, green against both
+# Light, red against blue, green against both.
+OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 
 
 def cosines(n: int, like: torch.Tensor) -> torch.Tensor:

@@ -62,14 +62,17 @@ def dense(task, own):
     if task.startswith("sr"):
         return block_mean(int(task[2:]))
     if task.startswith("deblur"):
-        shipped = {"deblur": operators.gaussian_kernel, "deblur-motion": operators.motion_kernel}[task]
+        shipped = {
+            "deblur": operators.patterns.gaussian_kernel,
+            "deblur-motion": operators.patterns.motion_kernel,
+        }[task]
         return circular_blur(own.get("kernel", shipped(SHAPE)))
     box, middle, window, half = np.zeros((4, 16, 16), dtype=bool)
     box[4:12, 4:12] = middle[5:11, 5:11] = window[5:10, 5:10] = half[:, :8] = True
     masks = {
         "inpaint-box": ~box,
         "inpaint-middle": ~middle,
-        "inpaint-random": operators.random_mask(SHAPE),
+        "inpaint-random": operators.patterns.random_mask(SHAPE),
         "outpaint": box,
         "outpaint-window": window,
         "outpaint-half": half,

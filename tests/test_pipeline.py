@@ -94,7 +94,7 @@ def test_prediction_types(prediction_type, method):
     assert metrics.psnr(restored, x0).item() > 35
 
 
-@pytest.mark.parametrize("kernel", [operators.gaussian_kernel, operators.motion_kernel])
+@pytest.mark.parametrize("kernel", [operators.patterns.gaussian_kernel, operators.patterns.motion_kernel])
 @pytest.mark.parametrize(
     "method", [m for m in METHODS if m != "mpgd"]
 )  # its steps have a length of their own

@@ -64,7 +64,7 @@ def both(tmp_path_factory):
             }
             case = {"task": task, "method": method, "y": m.y.flatten().tolist(), "sigma": SIGMA}
             cases.append({**case, **own(method)})
-    seen = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()
+    seen = (~operators.patterns.box_mask((3, 64, 64))).int().flatten().tolist()
     shared = {"x0": x0.flatten().tolist(), "noise": noise.flatten(1).tolist(), "seen": seen}
     shared |= {"schedules": written["schedules"], "steps": STEPS, "ring": written["ring"]}
     answer = by_node("formulas.mjs", {"cases": cases, **shared}, tmp_path_factory.mktemp("formulas"))

@@ -129,7 +129,7 @@ def test_the_playground_restores_what_the_library_does_from_the_same_noise(opene
     x = last(walk(step, schedule, m, iter(noise).__next__)).x
     own = {"name": method, "switch": settings.switch, "zeta": settings.zeta, "lam": settings.lam}
     job = {"task": "inpaint", "sigma": SIGMA, "steps": STEPS, "seed": 0, "draws": 1, "methods": [own]}
-    job["seen"] = (~operators.box_mask((3, 64, 64))).int().flatten().tolist()
+    job["seen"] = (~operators.patterns.box_mask((3, 64, 64))).int().flatten().tolist()
     job |= {"x0": images.shipped("faces", limit=1).flatten().tolist(), "y": m.y.flatten().tolist()}
     page = opened("book/playground")
     ours = page.evaluate(

@@ -10,15 +10,8 @@ import torch
 from ..base import checks
 from ..base.checks import Refusal
 from ..measurement import LinearOperator, Transform
-from .patterns import (
-    Shape,
-    box_mask,
-    centred_mask,
-    gaussian_kernel,
-    left_mask,
-    motion_kernel,
-    random_mask,
-)
+from . import patterns
+from .patterns import Shape
 
 
 @dataclass(frozen=True)
@@ -193,13 +186,13 @@ TASKS = {  # the name: a function (name, image_shape, ...) -> LinearOperator, an
     "sr4": Task(partial(super_resolution, factor=4)),
     "sr8": Task(partial(super_resolution, factor=8)),
     "sr16": Task(partial(super_resolution, factor=16)),
-    "deblur": Task(deblurring, "kernel", gaussian_kernel),
-    "deblur-motion": Task(deblurring, "kernel", motion_kernel),
-    "inpaint-box": Task(inpainting, "mask", lambda image_shape: ~box_mask(image_shape)),
-    "inpaint-random": Task(inpainting, "mask", random_mask),
-    "inpaint-middle": Task(inpainting, "mask", lambda image_shape: ~centred_mask(image_shape, 104 / 256)),
-    "outpaint": Task(inpainting, "mask", box_mask),
-    "outpaint-window": Task(inpainting, "mask", lambda image_shape: centred_mask(image_shape, 78 / 256)),
-    "outpaint-half": Task(inpainting, "mask", left_mask),
+    "deblur": Task(deblurring, "kernel", patterns.gaussian_kernel),
+    "deblur-motion": Task(deblurring, "kernel", patterns.motion_kernel),
+    "inpaint-box": Task(inpainting, "mask", lambda shape: ~patterns.box_mask(shape)),
+    "inpaint-random": Task(inpainting, "mask", patterns.random_mask),
+    "inpaint-middle": Task(inpainting, "mask", lambda shape: ~patterns.centred_mask(shape, 104 / 256)),
+    "outpaint": Task(inpainting, "mask", patterns.box_mask),
+    "outpaint-window": Task(inpainting, "mask", lambda shape: patterns.centred_mask(shape, 78 / 256)),
+    "outpaint-half": Task(inpainting, "mask", patterns.left_mask),
     "inpaint": Task(inpainting, "mask"),
 }

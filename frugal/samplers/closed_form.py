@@ -16,9 +16,8 @@ from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
 
 SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
-Picture = Callable[
-    [int, torch.Tensor, Measurement, Noise], torch.Tensor
-]  # (k, x0_hat, m, noise) -> x_0 given y
+# (k, x0_hat, m, noise) -> x_0 given y.
+Picture = Callable[[int, torch.Tensor, Measurement, Noise], torch.Tensor]
 
 
 def by_picture(denoise: Denoise, schedule: Schedule, picture: Picture, eta: float) -> Step:
