@@ -132,10 +132,8 @@ class RestorationPipeline(DiffusionPipeline):
         if "r2" in kind.parameters:
             given["r2"] = (0.0, *(open_at.left_open(s**2) for s in levels))
         if "spectrum" in kind.parameters:
-            given["spectrum"] = (
-                torch.zeros(shape),
-                *(open_at.left_open_by_wave(s**2, shape) for s in levels),
-            )
+            by_wave = (open_at.left_open_by_wave(s**2, shape) for s in levels)
+            given["spectrum"] = (torch.zeros(shape), *by_wave)
         own = {name: given[name] for name in kind.parameters} | told
         return kind.make(self.denoiser(schedule), schedule, **own)
 

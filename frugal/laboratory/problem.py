@@ -78,11 +78,8 @@ class Problem:
             reached = {schedule.t: z[0]} | {state.k - 1: state.x for state in path}
             for k, lam in product(switches, lams):
                 after = iter(z[schedule.t - k + 1 :]).__next__
-                end = (
-                    last(walk(dmps(denoise, schedule, lam), schedule, m, after, reached[k], k))
-                    if k
-                    else path[-1]
-                )
+                late = walk(dmps(denoise, schedule, lam), schedule, m, after, reached[k], k)
+                end = last(late) if k else path[-1]
                 ends[zeta, k, lam] = end.x.reshape(len(self.x0), draws, -1)
             curves[zeta] = consecutive_psnr([state.x0_hat for state in path])
         return ends, curves

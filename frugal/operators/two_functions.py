@@ -63,10 +63,8 @@ def operator(
     Raises Refusal for shapes that do not fit, an A that is not linear or mixes the pictures of a batch, and an
     A_adjoint that is not its adjoint.
     """
-    A, A_adjoint = (
-        in_its_precision("A", A, image_shape),
-        in_its_precision("A_adjoint", A_adjoint, measurement_shape),
-    )
+    A = in_its_precision("A", A, image_shape)
+    A_adjoint = in_its_precision("A_adjoint", A_adjoint, measurement_shape)
     generator = torch.Generator().manual_seed(0)
     x, z = torch.randn(2, 2, *image_shape, generator=generator)
     y = torch.randn(2, *measurement_shape, generator=generator)

@@ -24,10 +24,8 @@ def readable(source: Path) -> None:
     The network is built without memory for its weights, and called once without computing anything. What a folder
     lacks is said when it is loaded.
     """
-    schedule, network = (
-        config(source, "scheduler", "scheduler_config.json"),
-        config(source, "unet", "config.json"),
-    )
+    schedule = config(source, "scheduler", "scheduler_config.json")
+    network = config(source, "unet", "config.json")
     checks.whole("prior: num_train_timesteps", schedule.get("num_train_timesteps", 1000), 1, MOST_LEVELS)
     if not network:
         return
