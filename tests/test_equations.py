@@ -19,7 +19,8 @@ def test_eq_7m_is_bayes_rule_given_the_measurement():
     x_t = math.exp(-t) * points[2] + 0.5
     likelihood = -(y - points @ A.T).square().sum(1) / (2 * sigma**2)
     weights = (transitions.log_weights(x_t[None], points, t)[0] + likelihood).softmax(0)
-    given = GaussianMixture.empirical(points).given_noisy(x_t, torch.tensor(math.exp(-2 * t)).double())
+    prior = GaussianMixture(torch.full((5,), 0.2).double(), points, torch.zeros(5, 3, 3).double())
+    given = prior.given_noisy(x_t, torch.tensor(math.exp(-2 * t)).double())
     assert torch.allclose(weights, given.posterior(y, A, sigma).weights, atol=1e-6)
 
 

@@ -100,8 +100,10 @@ def test_posterior_is_sound_where_the_noise_is_tiny():
 
 def test_empirical_measure_is_the_limit_of_zero_covariance():
     points = torch.randn(20, 5, generator=seeded(), dtype=torch.float64)
-    measure = GaussianMixture.empirical(points)
-    nearly = GaussianMixture(measure.weights, points, 1e-10 * torch.eye(5).double().expand(20, 5, 5))
+    measure, nearly = (
+        GaussianMixture(torch.full((20,), 0.05).double(), points, v * torch.eye(5).double().expand(20, 5, 5))
+        for v in (0.0, 1e-10)
+    )
     x_k = 2 * points[:3]
     assert (measure.denoise(x_k, 0.5) - nearly.denoise(x_k, 0.5)).abs().max() < 1e-7
     squared = torch.cdist(x_k, 0.5**0.5 * points) ** 2

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import torch
 
-from .. import operators
 from ..base import checks
 from ..base.checks import Refusal
 from ..measurement import LinearOperator
@@ -114,11 +113,6 @@ class LowRankMixture(Mixture):
         F = alpha_bar**0.5 * columns(whiten, self.factors)
         u, L, log_joint = latent(whiten(x_k), alpha_bar**0.5 * whiten(self.means), F, self.weights)
         return u, L, log_joint - 0.5 * self.trace(variances.log())
-
-    def given_noisy(self, x_k: torch.Tensor, alpha_bar: float) -> Self:
-        """p(x_0 | x_k), a mixture: x_k (n,) is a measurement of x_0 too. Its mean is ``denoise``'s."""
-        identity = operators.make("denoise", (1, 1, len(x_k)))
-        return self.posterior(x_k / alpha_bar**0.5, identity, ((1 - alpha_bar) / alpha_bar) ** 0.5)
 
     def posterior(self, y: torch.Tensor, A: LinearOperator | torch.Tensor, sigma: float) -> Self:
         """p(x | y) for y = A x + sigma n, itself such a mixture: one y, and A a LinearOperator.

@@ -106,12 +106,6 @@ class GaussianMixture(Mixture):
         object.__setattr__(self, "eigenvectors", eigenvectors)
 
     @classmethod
-    def empirical(cls, points: torch.Tensor) -> Self:
-        """The measure of N given points (N, n): equal weights, and covariances of zero."""
-        N, n = points.shape
-        return cls(torch.full((N,), 1 / N, dtype=points.dtype), points, points.new_zeros(N, n, n))
-
-    @classmethod
     def fit(cls, points: torch.Tensor, components: int, floor: float, seed: int = 0) -> Self:
         """Fitted to points (N, n) by scikit-learn's expectation maximisation (the extra ``book`` has it).
 
