@@ -166,10 +166,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from .results import tables
     from .runs.evaluate import evaluate
 
-    files = {name: getattr(args, name) for name in ("limit", "prior", "crop", "batch_size", "fast")}
-    out = evaluate(
-        args.images, args.task, args.methods, args.out, sigma=args.sigma, settings=settings(args), **files
-    )
+    given = {name: getattr(args, name) for name in ("sigma", "limit", "prior", "crop", "batch_size", "fast")}
+    out = evaluate(args.images, args.task, args.methods, args.out, settings=settings(args), **given)
     rows = json.loads(out.read_text())["rows"]
     print(tables.summary([row for row in rows if row["method"] in args.methods]))
     return 0

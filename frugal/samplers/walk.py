@@ -7,6 +7,7 @@ noise     () -> standard normal (B, C, H, W); the first draw starts the walk, th
 step      (k, x_k, noise, m) -> ``Stepped``, which has x_{k-1} and the guess made at k
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -81,12 +82,10 @@ def walk(
 
 def last(states: Iterable[State]) -> State:
     """The state at the end of a walk. Raises ValueError for one without steps."""
-    state = None
-    for state in states:  # noqa: B007
-        pass
-    if state is None:
+    end = deque(states, 1)
+    if not end:
         raise ValueError("states: a walk without steps has no end")
-    return state
+    return end.pop()
 
 
 def handover(early: Step, late: Step, when: When) -> Step:
