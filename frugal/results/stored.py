@@ -58,9 +58,7 @@ def sound(row: object) -> bool:
     """Whether a row has a text or number wherever one is needed."""
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in TEXTS):
         return False
-    number = lambda value: (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and finite(value) is not None
-    )
+    number = lambda value: type(value) in (int, float) and math.isfinite(value)
     scores = [row[name] for name in METRICS if name in row]  # a file may be older than a metric
     return all(number(row.get(name)) for name in NUMBERS) and all(s is None or number(s) for s in scores)
 
