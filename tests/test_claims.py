@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from frugal.results.claims import CLAIMS, COMPARISONS, Claim, Comparison, agreement, holds
+from frugal.results.claims import CLAIMS, COMPARISONS, Claim, Comparison, against_dps, agreement, holds
 from frugal.results.rows import Measured, measured
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +44,13 @@ def test_a_claim_has_a_verdict_for_each_thing_it_says():
     said = two.verdicts({"a": "agrees", "b": "agrees", "c": "disagrees"})
     assert said == {"better": "holds", "cheaper": "does not hold"}
     assert Claim("", ("01",)).verdicts({}) == {"": "holds"}
+
+
+def test_the_hybrid_is_compared_with_dps_in_three_ways():
+    found = against_dps(measured("switches", FOLDER).of(task="sr4"), 5)
+    pairs = {equal: (gaps["psnr"].ours, gaps["psnr"].theirs) for equal, gaps in found.items()}
+    equal_cost = ("own 5", "equal 5")
+    assert pairs == {"same ζ": ("same 5", "dps"), "own ζ": ("own 5", "dps"), "equal cost": equal_cost}
 
 
 def file_of(*rows):

@@ -9,7 +9,7 @@ from frugal import images, metrics
 from frugal.base.checks import Refusal
 from frugal.metrics import METRICS
 from frugal.results import statistics
-from frugal.results.rows import Rows
+from frugal.results.rows import Gap, Rows
 from frugal.samplers import METHODS
 from frugal.show import figures, page, tables
 
@@ -61,6 +61,13 @@ def test_series_stand_beside_each_other_on_named_lines(axis):
     assert axis.get_ylim() == (1.5, -0.5)
 
 
+def test_a_legend_stands_above_with_the_labels_of_one_panel(axis):
+    axis.plot([0], [0], label="a point")
+    figures.legend_above(axis, 1)
+    (legend,) = axis.get_figure().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a point"]
+
+
 def test_a_gallery_has_a_row_for_each_entry_and_its_pictures_clipped():
     x = torch.tensor([-9.0, 0.0, 9.0]).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
     figure = figures.gallery(figures.labelled({"dps": x, "face": x[:1]}), ["a", "b", "c"])
@@ -69,7 +76,7 @@ def test_a_gallery_has_a_row_for_each_entry_and_its_pictures_clipped():
     assert (first[0].texts[0].get_text(), second[0].texts[0].get_text()) == ("DPS", "face")
     assert [int(axis.images[0].get_array()[0, 0, 0]) for axis in first] == [0, 128, 255]
     assert [len(axis.images) for axis in second] == [1, 0, 0]
-    plt.close(figure)
+    assert figure.number not in plt.get_fignums()
 
 
 def test_small_things_are_stretched_to_the_range():
@@ -88,6 +95,21 @@ def test_a_summary_has_its_caption_above_and_the_seconds_where_wanted():
     assert (caption, blank) == ("t = 100, k = 50", "")
     assert [cell.strip() for cell in head.split("|")] == ["", "", "pSNR (dB)", "LPIPS", ""]
     assert "seconds" in tables.summary(rows(), seconds=True).data.splitlines()[0]
+
+
+def test_a_comparison_in_short_is_its_word_and_its_means():
+    gaps = {
+        "psnr": Gap("hybrid", "dps", "psnr", (-0.5, -0.6, -0.7)),
+        "lpips": Gap("hybrid", "dps", "lpips", (0.001, 0.001, 0.001)),
+    }
+    assert tables.in_short(gaps) == "worse: -0.60, +0.001"
+
+
+def test_texts_are_kept_under_their_names_and_not_shown(monkeypatch):
+    kept = []
+    monkeypatch.setattr(page, "glue", lambda *given, display: kept.append((*given, display)))
+    page.glued(faces=20, verdict="worse")
+    assert kept == [("faces", "20", False), ("verdict", "worse", False)]
 
 
 def test_a_file_of_another_prior_is_named(monkeypatch):

@@ -13,6 +13,7 @@ from frugal import RestorationPipeline, images
 from frugal.base.checks import Refusal
 from frugal.cli import main
 from frugal.operators import TASKS, make
+from frugal.runs import restore
 from frugal.show import page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +48,9 @@ def test_the_matched_task_measures_16_by_16_pixels(size, matched):
 def test_fewer_pictures_at_once_where_they_are_larger(tmp_path):
     sizes = {64: 10, 128: 2, 256: 1}
     for size, count in sizes.items():
-        assert page.at_once(RestorationPipeline.from_pretrained(saved(tmp_path / str(size), size))) == count
+        assert (
+            restore.at_once(RestorationPipeline.from_pretrained(saved(tmp_path / str(size), size))) == count
+        )
 
 
 @pytest.mark.parametrize("name, size", [("08_figure1_super_resolution", 128), ("10_table1", 256)])

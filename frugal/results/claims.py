@@ -56,6 +56,12 @@ class Comparison:
         return {key: round(a - b, 2) for key, a, b in pairs}
 
 
+def against_dps(rows: Rows, k: int) -> dict[str, dict[str, Gap]]:
+    """{what is made equal: gaps} of the hybrid with switch k minus DPS, on the rows of one task of ``switches``."""
+    pairs = {"same ζ": ("same", "dps"), "own ζ": ("own", "dps"), "equal cost": ("own", f"equal {k}")}
+    return {equal: rows.gaps(f"{ours} {k}", theirs) for equal, (ours, theirs) in pairs.items()}
+
+
 def agreement(poster: str, verdict: str) -> str:
     """Whether a verdict is the poster's: "agrees"; "open" with too few faces; any other "disagrees"."""
     return "agrees" if verdict == poster else "open" if verdict == "not enough faces" else "disagrees"

@@ -145,9 +145,9 @@ def compare(
     sigma: float,
     settings: Settings = Settings(),
     methods: Sequence[str] = POSTER,
-    batch_size: int = 10,
+    batch_size: int | None = None,
 ) -> tuple[Rows, dict[str, torch.Tensor]]:
-    """Restore every picture of ``named``, {name: (C, H, W)}, with every method.
+    """Restore every picture of ``named``, {name: (C, H, W)}, with every method, ``at_once`` together by default.
 
     Returns the rows, with "image", and {"measured": previews, method: restored}, each (B, C, H, W).
     """
@@ -157,12 +157,17 @@ def compare(
     warm_up(pipe, task, methods)
     for method in methods:
         pictures = []
-        for batch in torch.arange(len(x0)).split(batch_size):
+        for batch in torch.arange(len(x0)).split(batch_size or at_once(pipe)):
             some, out = restore(pipe, x0[batch], task, method, sigma, settings)
             rows += [{"image": names[i], **row} for i, row in zip(batch.tolist(), some)]
             pictures.append(out)
         restored[method] = torch.cat(pictures)
     return Rows(rows), restored
+
+
+def at_once(pipe: RestorationPipeline) -> int:
+    """How many pictures are restored together: 10 of 64 x 64, fewer in proportion where they are larger."""
+    return max(1, 10 * 64**2 // pipe.size**2)
 
 
 def warm_up(pipe: RestorationPipeline, task: str, methods: Sequence[str]) -> None:

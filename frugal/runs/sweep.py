@@ -16,7 +16,7 @@ from ..samplers.walk import last, walk
 from ..settings import Complete, Settings
 from . import kept
 from .kept import Chain
-from .restore import generators, judged, measure
+from .restore import at_once, generators, judged, measure
 
 
 def sweep(
@@ -26,7 +26,7 @@ def sweep(
     sigma: float,
     settings: Settings,
     switches: Sequence[int],
-    batch_size: int = 10,
+    batch_size: int | None = None,
 ) -> tuple[Rows, dict[int, torch.Tensor]]:
     """The hybrid at every switch k in ``switches``, as ``compare`` has it; DPS's path is walked once for all.
 
@@ -40,7 +40,7 @@ def sweep(
     restored: dict[int, list[torch.Tensor]] = {k: [] for k in switches}
     shared = kept.common(pipe)
     done = {k: pipe.complete(replace(settings, switch=k), "hybrid", task) for k in switches}
-    for batch in torch.arange(len(x0)).split(batch_size):
+    for batch in torch.arange(len(x0)).split(batch_size or at_once(pipe)):
         some, m = x0[batch], measure(x0[batch], task, sigma, settings.seed)
         files = {k: kept.file_of(shared, m, "hybrid", done[k], some, "end") for k in switches}
         there = {k: [kept.find(file) for file in files[k]] for k in switches}

@@ -48,7 +48,8 @@ def gallery(
     """Pictures in a grid: one row for each entry of ``rows``, {label: (B, C, H, W) in [-1, 1]}.
 
     Every picture is drawn on the same range, [-1, 1], and values outside are clipped.
-    ``titles`` stand above the B columns; ``scale`` is the side of a picture in inches.
+    ``titles`` stand above the B columns; ``scale`` is the side of a picture in inches. The figure is closed
+    for pyplot, so a page shows it once, as the value of its cell.
     """
     columns = max(len(x) for x in rows.values())
     figure, axes = plt.subplots(
@@ -64,6 +65,7 @@ def gallery(
         line[0].text(-0.08, 0.5, label, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
     for axis, title in zip(axes[0], titles or []):
         axis.set_title(title, fontsize=9)
+    plt.close(figure)
     return figure
 
 
@@ -71,6 +73,12 @@ def stages(panels: Mapping[str, torch.Tensor], label: str = "", scale: float = 1
     """One row, {title: (B, C, H, W) in [-1, 1]}: the first picture of each, with ``label`` before them."""
     row = torch.cat([pictures.detach()[:1].cpu() for pictures in panels.values()])
     return gallery({label: row}, panels, scale)
+
+
+def legend_above(axis: Axes, columns: int) -> None:
+    """The legend of one panel, above all panels of its figure."""
+    handles, labels = axis.get_legend_handles_labels()
+    axis.get_figure().legend(handles, labels, loc="outside upper center", ncols=columns)
 
 
 def stretched(x: torch.Tensor) -> torch.Tensor:
@@ -119,19 +127,22 @@ def intervals(
 
 
 def forest(
-    axis: Axes, names: Sequence[str], series: Mapping[str, Sequence[Interval]], colours: Mapping[str, str]
+    axis: Axes,
+    names: Sequence[str],
+    series: Mapping[str, Sequence[Interval]],
+    colours: Mapping[str, str] = COLOURS,
 ) -> None:
     """Lines named ``names``, the first on top, with a point and 95 % interval of each series on every line.
 
     series   {label: (mean, low, high) for each name}; nan where a series has none there
-    colours  {label: colour}
+    colours  {label: colour}; a method has its own, and its label
     """
     for i, (label, triples) in enumerate(series.items()):
         shift = 0.22 * (i - (len(series) - 1) / 2)
         mean, low, high = np.transpose(triples)
         places, reach = np.arange(len(names)) + shift, [mean - low, high - mean]
         style = {"fmt": "o", "capsize": 2, "markersize": 4, "color": colours[label]}
-        axis.errorbar(mean, places, xerr=reach, label=label, **style)
+        axis.errorbar(mean, places, xerr=reach, label=LABELS.get(label, label), **style)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.locator_params(axis="x", nbins=5)

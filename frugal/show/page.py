@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from myst_nb import glue
 
 from .. import images
 from ..base import devices
@@ -40,9 +41,10 @@ def super_resolutions(size: int) -> dict[str, str]:
     return {"literal": "sr16", "matched": f"sr{max(4, size // 16)}"}
 
 
-def at_once(pipe: RestorationPipeline) -> int:
-    """How many pictures a page restores together: 10 of 64 x 64, fewer in proportion where they are larger."""
-    return max(1, 10 * 64**2 // pipe.size**2)
+def glued(**texts: object) -> None:
+    """Keep texts under their names for the prose of this page and others, and show nothing."""
+    for name, text in texts.items():
+        glue(name, str(text), display=False)
 
 
 def noises(like: torch.Tensor, steps: int, seed: int) -> list[torch.Tensor]:

@@ -1,13 +1,13 @@
 """Tables on a page: Markdown that Jupyter and the book render."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from IPython.display import Markdown, display
 
 from ..pipeline import RestorationPipeline
 from ..results import tables
-from ..results.rows import UNMEASURED, Row, Rows, measured
-from ..results.statistics import with_interval
+from ..results.rows import UNMEASURED, Gap, Row, Rows, measured
+from ..results.statistics import together, with_interval
 
 
 def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> Markdown:
@@ -24,6 +24,12 @@ def summary(rows: Iterable[Row], caption: str = "", seconds: bool = False) -> Ma
 def stated(rows: Rows, method: str, key: str) -> str:
     """The mean of a method's column ``key`` with its 95 % interval; "not measured" where a number is missing."""
     return UNMEASURED if None in rows.values(method, key) else with_interval(rows.interval(method, key))
+
+
+def in_short(gaps: Mapping[str, Gap]) -> str:
+    """What {metric: gap} say together, and the means: ``worse: -0.38, +0.010`` for pSNR and LPIPS."""
+    word = together(gap.verdict for gap in gaps.values())
+    return f"{word}: {gaps['psnr'].mean:+.2f}, {gaps['lpips'].mean:+.3f}"
 
 
 def unbroken(text: str) -> str:
