@@ -68,7 +68,8 @@ def test_a_page_runs_with_a_prior_of_another_size(name, size, tmp_path):
         progress_bar=False,
     )
     cells = nbformat.read(target, as_version=4).cells
-    text = "\n".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    text = "\n".join(o.get("text", o.get("data", {}).get("text/markdown", "")) for o in outputs)
     assert ("sr8" in text) == (size == 128) and "sr16" in text and "sr4" not in text
 
 
