@@ -4,14 +4,31 @@ import os
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
+import copy  # noqa: E402
+import functools  # noqa: E402
+
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-import frugal  # noqa: E402, F401  first, so that it mends torchvision before a test imports diffusers
+from frugal import RestorationPipeline  # noqa: E402  mends torchvision before a test imports diffusers
 
 # The same examples on every machine, and no time limit that a slow one would miss.
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once():
+    """The shipped prior is read from its files once, and whoever asks for it gets a copy of its own."""
+    read = RestorationPipeline.from_pretrained
+    shipped = functools.cache(read)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            RestorationPipeline,
+            "from_pretrained",
+            lambda name="faces64": copy.deepcopy(shipped(name)) if name == "faces64" else read(name),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,8 @@
 
 import re
 
-import pytest
 import torch
 
-from frugal.base.checks import Refusal
 from frugal.show.choices import Line, choices, ranking
 
 MENUS = {"task": ["sr4", "box"], "passes": ["10", "20"]}
@@ -24,12 +22,3 @@ def test_the_first_choice_is_shown_and_the_others_hidden():
     text = choices(MENUS, panels, "caption", "not measured").data
     assert '<div data-at="sr4|10"><p>one</p>' in text and '<div data-at="box|20" hidden><p>two</p>' in text
     assert text.count("<select") == 2 and "not measured" in text and "http" not in text
-
-
-@pytest.mark.parametrize(
-    "panels",
-    [{}, {("box", "10"): ""}, {("sr4", "10"): "", ("sr8", "10"): ""}, {("sr4",): "", ("sr4", "10"): ""}],
-)
-def test_panels_that_do_not_fit_are_refused(panels):
-    with pytest.raises(Refusal, match="^panels: do not fit"):
-        choices(MENUS, panels, "", "")

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from frugal import images
-from frugal.base import devices, files
+from frugal.base import files
 from frugal.base.checks import Refusal
 
 
@@ -76,31 +76,11 @@ def test_a_picture_tells_what_it_was_made_from(tmp_path):
     assert images.about(tmp_path / "b.png") == images.about(tmp_path / "none.png") == ""
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (8, 8), (4, 8, 8)])
-def test_what_is_not_one_picture_is_not_saved(tmp_path, shape):
-    with pytest.raises(Refusal, match="^x: shape"):
-        images.save(torch.zeros(shape), tmp_path / "a.png")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_grey_picture_is_saved_and_a_device_is_left_alone(tmp_path):
+def test_a_grey_picture_is_saved(tmp_path):
     images.save(torch.zeros(1, 8, 8), tmp_path / "a.png")
     assert images.load(tmp_path / "a.png", size=8).shape == (3, 8, 8)
-    with pytest.raises(Refusal, match="^out: /dev/null exists and is not a regular file"):
-        images.save(torch.zeros(3, 8, 8), "/dev/null")
-
-
-@pytest.mark.parametrize("limit", [0, -1, 1.5, "2", True])
-def test_a_limit_is_a_whole_number(limit):
-    with pytest.raises(Refusal, match="^limit: "):
-        images.shipped("faces", limit=limit)
 
 
 def test_a_picture_is_known_by_its_pixels():
     x, y = images.shipped("faces", limit=2)
     assert images.digest(x) == images.digest(x + 1e-4) != images.digest(y)
-
-
-def test_an_unknown_device_is_one_sentence():
-    with pytest.raises(Refusal, match="^device: 'abacus' is not on this machine"):
-        devices.choose("abacus")

@@ -1,7 +1,5 @@
 """Operators by two functions: the same as by their SVD, and refused where they are none."""
 
-import math
-
 import pytest
 import torch
 from examples import seeded, small_pipe
@@ -114,25 +112,3 @@ def test_the_pseudo_inverse_explains_what_was_measured():
     y = A(torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(2)).double())
     assert own.largest == pytest.approx(1, abs=0.02)
     assert (own(own.A_pinv(y)) - y).norm() < 0.02 * y.norm()
-
-
-@pytest.mark.parametrize(
-    "A, adjoint, said",
-    [
-        (lambda x: x.square(), lambda y: y, "A: is not linear"),
-        (lambda x: x + 1, lambda y: y, "A: is not linear"),
-        (lambda x: 2 * x, lambda y: y, "A_adjoint: is not the adjoint"),
-        (lambda x: x - x.mean(0), lambda y: y - y.mean(0), "A: mixes the pictures"),
-        (lambda x: x[..., :8], lambda y: y, "A: gives shape"),
-        (lambda x: x, lambda y: y[..., :8], "A_adjoint: gives shape"),
-        (lambda x: x.reshape(7, -1), lambda y: y, "A: fails on shape"),
-        (lambda x: x.numpy(), lambda y: y, "A: gives a ndarray"),
-        (torch.zeros(3), lambda y: y, "A: a Tensor is not accepted"),
-        (lambda x: x * math.nan, lambda y: y, "A: is not linear"),
-        (lambda x: x * 1j, lambda y: y, "A: gives torch.complex64; it must give floating-point"),
-        (lambda x: x.half(), lambda y: y, "A: gives only torch.float16"),
-    ],
-)
-def test_what_is_no_operator_is_refused(A, adjoint, said):
-    with pytest.raises(Refusal, match=f"^{said}"):
-        two_functions.operator(A, adjoint, SHAPE, SHAPE)

@@ -82,45 +82,7 @@ def test_low_rank_fit_recovers_two_far_planes():
     assert (full(fitted).covariances[order] - full(truth).covariances).abs().max() < 0.4
 
 
-@pytest.mark.parametrize(
-    "changes, named",
-    [
-        ({"weights": torch.ones(0)}, "mixture"),
-        ({"means": torch.zeros(3, 2)}, "mixture"),
-        ({"factors": torch.zeros(2, 48, 4)}, "mixture"),
-        ({"factors": torch.zeros(3, 48)}, "mixture"),
-        ({"weights": torch.ones(3)}, "weights"),
-        ({"floor": -0.1}, "floor"),
-        ({"floor": float("nan")}, "floor"),
-    ],
-)
-def test_bad_low_rank_mixtures(changes, named):
-    good = low_rank()
-    parts = {name: getattr(good, name) for name in ("weights", "means", "factors", "floor")}
-    with pytest.raises(Refusal, match=f"^{named}: "):
-        LowRankMixture(**(parts | changes))
-
-
-@pytest.mark.parametrize(
-    "entries, shape, sigma, named",
-    [(3, (3, 4, 4), 0.0, "sigma"), (3, (3, 8, 4), 0.1, "A"), (5, (3, 4, 4), 0.1, "y")],
-)
-def test_bad_low_rank_measurements(entries, shape, sigma, named):
-    with pytest.raises(Refusal, match=f"^{named}: "):
-        low_rank().posterior(torch.zeros(entries), operators.make("sr4", shape), sigma)
-
-
 def test_a_low_rank_posterior_is_not_measured_again():
     A = operators.make("sr4", (3, 4, 4))
     with pytest.raises(Refusal, match="^mixture: "):
         low_rank().posterior(torch.zeros(3), A, 0.1).posterior(torch.zeros(3), A, 0.1)
-
-
-def test_rank_must_be_below_the_smallest_cluster():
-    with pytest.raises(Refusal, match="^rank: "):
-        LowRankMixture.fit(torch.randn(6, 5).double(), components=2, rank=5, floor=0.0)
-
-
-def test_a_matrix_is_no_operator_of_low_rank():
-    with pytest.raises(Refusal, match="^A: a matrix "):
-        low_rank().posterior(torch.zeros(3), torch.zeros(3, 48), 0.1)

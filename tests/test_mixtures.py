@@ -5,7 +5,6 @@ import torch
 from examples import gaussian, seeded, three
 
 from frugal import operators
-from frugal.base.checks import Refusal
 from frugal.laboratory import GaussianMixture
 
 
@@ -132,35 +131,3 @@ def test_log_joint_is_the_density_of_the_noisy_mixture():
     parts = torch.distributions.MultivariateNormal(alpha_bar**0.5 * prior.means, covariances)
     truth = parts.log_prob(x_k[:, None]) + prior.weights.log()
     assert (prior.log_joint(x_k, alpha_bar) - truth).abs().max() < 1e-10
-
-
-@pytest.mark.parametrize(
-    "weights, means, covariances, named",
-    [
-        (torch.ones(0), torch.ones(0, 2), torch.ones(0, 2, 2), "mixture"),
-        (torch.ones(1), torch.ones(1, 2), torch.ones(1, 3, 3), "mixture"),
-        (torch.ones(2), torch.ones(2, 2), torch.eye(2).expand(2, 2, 2), "weights"),
-        (torch.tensor([1.5, -0.5]), torch.ones(2, 2), torch.eye(2).expand(2, 2, 2), "weights"),
-        (torch.ones(1), torch.ones(1, 2), torch.tensor([[[1.0, 0], [0, -1]]]), "covariances"),
-        (torch.ones(1), torch.ones(1, 2), torch.tensor([[[1.0, 1], [0, 1]]]), "covariances"),
-    ],
-)
-def test_bad_mixtures(weights, means, covariances, named):
-    with pytest.raises(Refusal, match=f"^{named}: "):
-        GaussianMixture(weights, means, covariances)
-
-
-@pytest.mark.parametrize(
-    "y, columns, sigma, named",
-    [(2, 2, 0.0, "sigma"), (2, 2, float("nan"), "sigma"), (2, 3, 0.1, "A"), (3, 2, 0.1, "y")],
-)
-def test_bad_measurements(y, columns, sigma, named):
-    with pytest.raises(Refusal, match=f"^{named}: "):
-        gaussian(2).posterior(torch.zeros(y).double(), torch.eye(2, columns).double(), sigma)
-
-
-@pytest.mark.parametrize("alpha_bar", [0.0, 1.0, float("nan")])
-def test_bad_noise_levels(alpha_bar):
-    y = torch.zeros(2).double()
-    with pytest.raises(Refusal, match="^alpha_bar: "):
-        gaussian(2).likelihood_score(y[None], y, torch.eye(2).double(), 0.1, alpha_bar)

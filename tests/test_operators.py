@@ -158,27 +158,3 @@ def test_one_generator_for_each_picture():
     seeded = lambda: [torch.Generator().manual_seed(s) for s in (3, 4)]
     both = A.measure(x0, 1.0, generator=seeded())
     assert torch.equal(both[1:].y, A.measure(x0[1:], 1.0, generator=seeded()[1:]).y)
-
-
-@pytest.mark.parametrize(
-    "arguments, named",
-    [
-        (("sr3", SHAPE), "task"),
-        (("sr4", (3, 18, 16)), "image_shape"),
-        (("sr4", (16, 16)), "image_shape"),
-        (("sr4", SHAPE, torch.ones(16, 16)), "mask"),
-        (("inpaint", SHAPE), "mask"),
-        (("inpaint", SHAPE, torch.ones(8, 8)), "mask"),
-        (("outpaint", SHAPE, torch.zeros(16, 16)), "mask"),
-        (("denoise", SHAPE, None, torch.ones(3, 3)), "kernel"),
-        (("deblur", SHAPE, None, torch.ones(17, 3)), "kernel"),
-        (("deblur", SHAPE, None, torch.tensor([[float("nan")]])), "kernel"),
-        (("deblur", SHAPE, None, [["a"]]), "kernel"),
-        (("inpaint", SHAPE, [["a", "b"]]), "mask"),
-        (("inpaint", SHAPE, object()), "mask"),
-        ((4, SHAPE), "task"),
-    ],
-)
-def test_bad_input_is_one_sentence(arguments, named):
-    with pytest.raises(ValueError, match=f"^{named}: "):
-        operators.make(*arguments)

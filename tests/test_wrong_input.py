@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from wrong_inputs import by_command, in_python, namespace, place, rows
+from wrong_inputs import SENTENCES, by_command, in_python, namespace, place, rows
 
 ROWS = rows()
 
@@ -18,14 +18,20 @@ def names(folder):
     return namespace(folder)
 
 
-def test_there_are_enough():
-    assert len(ROWS) >= 80 and len({given for given, _ in ROWS}) == len(ROWS)
+def written(folder):
+    """The files of a folder, and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_the_page_says_how_many_there_are_and_each_is_there_once():
+    assert f"said to {len(ROWS)} such inputs" in SENTENCES.read_text()
+    assert len({given for given, _ in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize("given, said", ROWS, ids=[given[:60] for given, _ in ROWS])
 def test_the_sentence_is_the_one_on_the_page(given, said, folder, names, monkeypatch):
     monkeypatch.chdir(folder)
-    before = sorted(folder.rglob("*"))
-    found = by_command(given) if given.startswith("frugal ") else in_python(given, names)
+    before = written(folder)
+    found = by_command(given) if given.split()[0] == "frugal" else in_python(given, names)
     assert re.fullmatch(re.escape(said).replace("…", ".+"), found.replace(f"{folder}/", ""), re.S), found
-    assert sorted(folder.rglob("*")) == before
+    assert written(folder) == before

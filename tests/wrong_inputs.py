@@ -6,49 +6,39 @@ import json
 import shlex
 import shutil
 import warnings
+from dataclasses import replace  # noqa: F401  here and below, for the expressions
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, EulerDiscreteScheduler, PNDMScheduler
-from examples import small_pipe
+from diffusers import DDPMScheduler, EulerDiscreteScheduler, PNDMScheduler  # noqa: F401
+from examples import gaussian, low_rank, small_pipe  # noqa: F401
 from PIL import Image
 
-from frugal import Measurement, RestorationPipeline, Settings, images, metrics, operators, prior, training
+from frugal import Measurement, RestorationPipeline, images, metrics, operators, prior, training  # noqa: F401
 from frugal.base.checks import Refusal
 from frugal.cli import main
-from frugal.operators import two_functions
+from frugal.laboratory import (  # noqa: F401
+    ExactDenoiser,
+    GaussianMixture,
+    LowRankMixture,
+    best_of_other_half,
+    transitions,
+)
+from frugal.operators import two_functions  # noqa: F401
+from frugal.results import statistics  # noqa: F401
+from frugal.show import page, players  # noqa: F401
+from frugal.show.choices import choices  # noqa: F401
 
 SENTENCES = Path(__file__).with_name("wrong_input.md")
 
 
 def namespace(folder: Path) -> dict:
-    """What the expressions of the page may name: the library, a small pipeline, pictures and files."""
-    pipe = small_pipe()
+    """What the expressions of the page may name beside what is imported here: a small pipeline, pictures and files."""
     x0 = torch.zeros(2, 3, 32, 32)
     A = operators.make("sr4", (3, 32, 32))
-    return {
-        "torch": torch,
-        "np": np,
-        "nan": float("nan"),
-        "DDPMScheduler": DDPMScheduler,
-        "EulerDiscreteScheduler": EulerDiscreteScheduler,
-        "PNDMScheduler": PNDMScheduler,
-        "images": images,
-        "operators": operators,
-        "two_functions": two_functions,
-        "metrics": metrics,
-        "Measurement": Measurement,
-        "RestorationPipeline": RestorationPipeline,
-        "Settings": Settings,
-        "training": training,
-        "pipe": pipe,
-        "x0": x0,
-        "A": A,
-        "m": A.measure(x0, 0.01),
-        "here": folder,
-        "photo": folder / "photo.png",
-    }
+    own = {"x0": x0, "A": A, "m": A.measure(x0, 0.01), "pipe": small_pipe(), "nan": float("nan")}
+    return globals() | own | {"here": folder, "photo": folder / "photo.png"}
 
 
 def place(folder: Path) -> Path:
@@ -60,6 +50,7 @@ def place(folder: Path) -> Path:
     Image.fromarray(pixels[:9, :9] + 255).save(folder / "small.png")
     Image.fromarray(np.zeros((64, 64), np.float32)).save(folder / "float.tiff")
     (folder / "text.png").write_text("no picture")
+    (folder / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     (folder / "diary.json").write_text("my diary")
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "pictures").mkdir(exist_ok=True)
@@ -100,7 +91,7 @@ def in_python(expression: str, names: dict) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            eval(expression, dict(names))
+            eval(expression, names)
     except Refusal as refusal:
         return str(refusal)
     return "nothing is said"
