@@ -12,6 +12,11 @@ from hypothesis import settings  # noqa: E402
 
 from frugal import RestorationPipeline  # noqa: E402  mends torchvision before a test imports diffusers
 
+# isort: split
+from examples import small_pipe  # noqa: E402
+
+from frugal.prior.step_sizes import StepSizes  # noqa: E402
+
 # The same examples on every machine, and no time limit that a slow one would miss.
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
@@ -29,6 +34,15 @@ def read_once():
             lambda name="faces64": copy.deepcopy(shipped(name)) if name == "faces64" else read(name),
         )
         yield
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A small random network in place of the shipped prior, which takes ten times as long."""
+    pipe, read = small_pipe(64), RestorationPipeline.from_pretrained
+    pipe.step_sizes = StepSizes({"sr4": {0: {"zeta": 2.0, "lam": 1.0}}})
+    chosen = lambda name="faces64": copy.deepcopy(pipe) if name == "faces64" else read(name)
+    monkeypatch.setattr(RestorationPipeline, "from_pretrained", chosen)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 
 from frugal import RestorationPipeline, images
 from frugal.laboratory import GaussianMixture, LowRankMixture
+from frugal.prior import step_sizes
 
 
 def seeded(number=0):
@@ -45,10 +46,25 @@ def small_pipe(size=32):
     """A small random network for pictures of 3 x size x size."""
     torch.manual_seed(0)
     blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
-    unet = UNet2DModel(size, block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, **blocks)
+    few = {"block_out_channels": (8,), "norm_num_groups": 4, "layers_per_block": 1, "add_attention": False}
+    unet = UNet2DModel(size, **few, **blocks)
     pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def saved(pipe, folder):
+    """The folder of a pipeline's network, in diffusers' format, with step sizes of its own."""
+    pipe.save_pretrained(folder)
+    levels = (0.1, 1.0)
+    sizes = {
+        "meta": {"prior_digest": pipe.digest()},
+        "tuned": {"sr4": {"0": {"zeta": 2.0, "lam": 1.0}, "50": {"zeta": 3.0, "lam": 1.0}}},
+        "errors": {s2: 0.1 * s2 for s2 in levels},
+        "spectrum": {s2: [[0.1 * s2] * step_sizes.RINGS] * 3 for s2 in levels},
+    }
+    (folder / step_sizes.FILE).write_text(json.dumps(sizes))
+    return folder
 
 
 def gaussian(n, seed=0):

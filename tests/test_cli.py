@@ -2,20 +2,19 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 import torch
-from examples import folder_of_faces
+from examples import folder_of_faces, saved, small_pipe
 
 from frugal import cli, images
 from frugal.metrics import METRICS
-from frugal.prior import SHIPPED
 from frugal.runs import evaluate
 
+pytestmark = pytest.mark.usefixtures("small")
 STEPS = ["--steps", "2", "--switch", "1"]
 METHODS = ["dps", "dmps", "hybrid"]
 
@@ -28,6 +27,10 @@ def folder(tmp_path):
 def run(folder, out, *more):
     asked = ["--images", str(folder), "--task", "sr4", "--methods", *METHODS, *STEPS, "--out", str(out)]
     return cli.main(["evaluate", *asked, *more])
+
+
+def numbers(out):
+    return {(r["image"], r["method"]): (r["psnr"], r["lpips"]) for r in json.loads(out.read_text())["rows"]}
 
 
 def test_results_file(folder, tmp_path, capsys):
@@ -68,17 +71,10 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "restore", stop_after(99))
     assert run(folder, out, *one_by_one) == 0
     assert len(restored) == len(set(restored)) == 9  # nothing twice
-    numbers = lambda path: [
-        (r["image"], r["method"], r["psnr"]) for r in json.loads(path.read_text())["rows"]
-    ]
     assert numbers(out) == numbers(whole)
     assert not list(tmp_path.glob("*.rows"))
     run(folder, out, *one_by_one)
     assert len(restored) == 9  # a finished run is not done again
-
-
-def numbers(out):
-    return {(r["image"], r["method"]): (r["psnr"], r["lpips"]) for r in json.loads(out.read_text())["rows"]}
 
 
 def test_a_row_belongs_to_a_pictures_content(folder, tmp_path):
@@ -100,7 +96,7 @@ def test_a_row_belongs_to_a_pictures_content(folder, tmp_path):
 
 def test_rows_made_by_other_step_sizes_are_not_kept(folder, tmp_path, capsys):
     """The prior is tuned anew between two runs: DPS's rows are those of a fresh file, and DMPS's stay."""
-    prior = shutil.copytree(SHIPPED / "faces64", tmp_path / "prior")
+    prior = saved(small_pipe(64), tmp_path / "prior")
     few = ("--prior", str(prior), "--limit", "1", "--methods", "dps", "centred")
     run(folder, tmp_path / "r.json", *few)
     file = prior / "step_sizes.json"

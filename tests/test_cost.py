@@ -39,7 +39,6 @@ def test_prices_of_a_real_network_are_no_less_than_nothing():
 @pytest.mark.parametrize("switch", [None, 1])
 def test_the_passes_of_a_method_are_known_before_it_runs(method, switch):
     pipe = small_pipe()
-    pipe.set_progress_bar_config(disable=True)
     done = pipe.complete(Settings(4, switch), method, "sr4")
     (row,), _ = restore(pipe, torch.zeros(1, *pipe.image_shape), "sr4", method, 0.1, Settings(4, switch))
     assert METHODS[method].backprops(done.steps, done.switch) == row["backprops"]
@@ -59,7 +58,7 @@ def test_the_fast_switch_keeps_the_picture():
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, small):
     return folder_of_faces(tmp_path / "pictures", 5)
 
 

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
+from examples import saved
 from PIL import Image
 
-from frugal import RestorationPipeline, images, operators, prior
+from frugal import RestorationPipeline, images, operators
 from frugal.base.checks import Refusal
 from frugal.photo import damage
 from frugal.prior import step_sizes
@@ -134,7 +135,7 @@ def test_results(tmp_path):
 
 
 def small_prior(folder):
-    """A small network with attention, in diffusers' format, with step sizes of its own; (it, its text files)."""
+    """A small network with attention and step sizes of its own; (its folder, its text files)."""
     torch.manual_seed(0)
     unet = UNet2DModel(
         16,
@@ -144,15 +145,7 @@ def small_prior(folder):
         down_block_types=("DownBlock2D", "AttnDownBlock2D"),
         up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     )
-    RestorationPipeline(unet.eval(), DDPMScheduler()).save_pretrained(folder)
-    levels = (0.1, 1.0)
-    sizes = {
-        "meta": {"prior_digest": prior.digest(unet)},
-        "tuned": {"sr4": {"0": {"zeta": 2.0, "lam": 1.0}, "50": {"zeta": 3.0, "lam": 1.0}}},
-        "errors": {s2: 0.1 * s2 for s2 in levels},
-        "spectrum": {s2: [[0.1 * s2] * step_sizes.RINGS] * 3 for s2 in levels},
-    }
-    (folder / step_sizes.FILE).write_text(json.dumps(sizes))
+    saved(RestorationPipeline(unet.eval(), DDPMScheduler()), folder)
     names = ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json", step_sizes.FILE]
     return folder, {name: (folder / name).read_text() for name in names}
 
