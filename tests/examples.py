@@ -42,12 +42,12 @@ def folder_of_faces(folder, count):
     return folder
 
 
-def small_pipe(size=32):
-    """A small random network for pictures of 3 x size x size."""
+def small_pipe(size=32, channels=3):
+    """A small random network for pictures of channels x size x size."""
     torch.manual_seed(0)
     blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
     few = {"block_out_channels": (8,), "norm_num_groups": 4, "layers_per_block": 1, "add_attention": False}
-    unet = UNet2DModel(size, **few, **blocks)
+    unet = UNet2DModel(size, channels, channels, **few, **blocks)
     pipe = RestorationPipeline(unet.eval(), DDPMScheduler())
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -97,7 +97,10 @@ def third_party(paths):
     owners = packages_distributions()
     return {
         canonicalize_name(owners[n][0])
-        for n in names - beside - set(sys.stdlib_module_names) - {"frugal", "experiments", "play"}
+        for n in names
+        - beside
+        - set(sys.stdlib_module_names)
+        - {"frugal", "experiments", "play", "build", "pages", "progress"}
     }
 
 

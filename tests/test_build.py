@@ -8,20 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import build
 import nbformat
 import numpy as np
 import psutil
 import pytest
-from examples import loaded
+
+import pages
+from play import assemble
+from progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def book(monkeypatch):
-    """The module book/build.py."""
-    monkeypatch.syspath_prepend(ROOT / "book")
-    return loaded(ROOT / "book" / "build.py")
 
 
 def write_small_book(folder):
@@ -40,9 +37,8 @@ def write_small_book(folder):
 
 
 @pytest.fixture
-def small_book(book, monkeypatch, tmp_path):
+def small_book(monkeypatch, tmp_path):
     """The module book/pages.py, at work on a small book in ``tmp_path``."""
-    pages = sys.modules["pages"]
     monkeypatch.setattr(pages, "ROOT", tmp_path)
     monkeypatch.setattr(pages, "SOURCE", tmp_path / "_build" / "source")
     write_small_book(tmp_path)
@@ -146,8 +142,8 @@ def test_seconds_are_kept_when_asked_for(small_book, monkeypatch, tmp_path):
     assert kept == {"10_a": [1.0], "results": [1.0]}
 
 
-def test_a_page_has_grown_when_its_share_has_by_half(book):
-    grown, known = sys.modules["pages"].grown, {"a": 100.0, "b": 50.0, "c": 1.0, "gone": 7.0}
+def test_a_page_has_grown_when_its_share_has_by_half():
+    grown, known = pages.grown, {"a": 100.0, "b": 50.0, "c": 1.0, "gone": 7.0}
     assert grown({page: 3 * known[page] for page in "abc"}, known) == []  # a slower machine
     assert grown({"a": 100, "b": 80, "c": 1}, known) == []
     assert grown({"a": 100, "b": 120, "c": 1}, known) == ["b"]
@@ -155,9 +151,8 @@ def test_a_page_has_grown_when_its_share_has_by_half(book):
     assert grown({"a": 100, "b": 50, "c": 9}, known) == ["c"]
 
 
-def test_no_page_has_grown_without_a_word(book):
+def test_no_page_has_grown_without_a_word():
     """`make notebooks` notes what a page took; `make clean notebooks seconds` accepts it."""
-    pages = sys.modules["pages"]
     known = {page: sum(cells) for page, cells in json.loads((ROOT / "book/seconds.json").read_text()).items()}
     assert list(known) == [path.stem for path in pages.notebooks()]
     noted = {p.stem: nbformat.read(p, as_version=4).metadata.get("seconds") for p in pages.notebooks()}
@@ -187,7 +182,7 @@ def simulated(progress, predicted, real, processes, at):
 
 
 @pytest.mark.parametrize("slower", [0.5, 1, 2])
-def test_after_a_minute_the_forecast_is_within_a_quarter(book, slower):
+def test_after_a_minute_the_forecast_is_within_a_quarter(slower):
     """17 pages, an import and 12 cells each, on a machine of another speed; a cell is off by a quarter more or less."""
     errors = []
     for seed in range(20):
@@ -197,14 +192,14 @@ def test_after_a_minute_the_forecast_is_within_a_quarter(book, slower):
         cells = lambda s: [5, *(2300 * s / share.sum() * draw.dirichlet(np.ones(12)))]
         predicted = {str(i): cells(s) for i, s in enumerate(share)}
         real = {page: [slower * s * draw.lognormal(0, 0.25) for s in of] for page, of in predicted.items()}
-        said, took = simulated(sys.modules["progress"].Progress, predicted, real, 2, at=[60])
+        said, took = simulated(Progress, predicted, real, 2, at=[60])
         errors.append(abs(said[60] / took - 1))
     assert np.median(errors) < 0.25
 
 
-def test_where_there_is_no_terminal_a_line_says_what_runs(book):
+def test_where_there_is_no_terminal_a_line_says_what_runs():
     now, out = 0.0, io.StringIO()
-    bar = sys.modules["progress"].Progress({"a": [30, 30], "b": [60]}, 1, out, lambda: now)
+    bar = Progress({"a": [30, 30], "b": [60]}, 1, out, lambda: now)
     bar.page_begins("a")
     bar.show()
     assert out.getvalue() == ""
@@ -216,9 +211,7 @@ def test_where_there_is_no_terminal_a_line_says_what_runs(book):
     assert bar.state()[0] == pytest.approx(45 / 120, abs=0.01)  # it moves within a cell too
 
 
-def test_an_unchanged_book_is_not_built_again(book, monkeypatch, tmp_path):
-    from play import assemble
-
+def test_an_unchanged_book_is_not_built_again(monkeypatch, tmp_path):
     source, built = tmp_path / "_build" / "source", []
     (source / "book").mkdir(parents=True)
     (source / "book" / "page.md").write_text("prose")
@@ -230,15 +223,15 @@ def test_an_unchanged_book_is_not_built_again(book, monkeypatch, tmp_path):
         page.parent.mkdir(exist_ok=True)
         page.write_text('<a href="#nowhere">' if (source / "book" / "fault.md").exists() else "")
 
-    for module in (book, sys.modules["pages"]):
+    for module in (build, pages):
         monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(book, "render", render)
+    monkeypatch.setattr(build, "render", render)
     monkeypatch.setattr(assemble, "assemble", lambda folder, cache: None)
-    both = lambda: [book.build(source, builder, False) for builder in ("html", "singlehtml")]
+    both = lambda: [build.build(source, builder, False) for builder in ("html", "singlehtml")]
     assert both() == both() == [0, 0] and built == ["html", "singlehtml"]
     (source / "book" / "page.md").write_text("better prose")
     assert both() == [0, 0] and len(built) == 4
-    assert book.build(source, "html", fresh=True) == 0 and len(built) == 5
+    assert build.build(source, "html", fresh=True) == 0 and len(built) == 5
     (source / "book" / "fault.md").touch()
     assert both() == both() == [1, 1] and len(built) == 9  # until it has no fault
     monkeypatch.setattr(assemble, "assemble", lambda folder, cache: "no network")
@@ -322,19 +315,19 @@ SOUND = '<a id="there" href="#there"></a><a href="b.html#two">b</a><img src="x.p
         ('<img src="x.png" alt="x.png">', "without a text"),
     ],
 )
-def test_faults_of_a_page_are_found(book, html, fault, tmp_path):
+def test_faults_of_a_page_are_found(html, fault, tmp_path):
     (tmp_path / "a.html").write_text(html)
     (tmp_path / "b.html").write_text('<p id="two">')
     (tmp_path / "x.png").touch()
-    found = book.faults(tmp_path)
+    found = build.faults(tmp_path)
     assert len(found) == (fault is not None) and (not found or fault in found[0])
 
 
-def test_a_folder_without_pages_and_a_style_sheet_from_elsewhere_are_faults(book, tmp_path):
-    assert "no page" in book.faults(tmp_path)[0]
+def test_a_folder_without_pages_and_a_style_sheet_from_elsewhere_are_faults(tmp_path):
+    assert "no page" in build.faults(tmp_path)[0]
     (tmp_path / "a.html").touch()
     (tmp_path / "a.css").write_text("@font-face{src:url(https://example.org/font.woff2)}")
-    assert "another host" in book.faults(tmp_path)[0]
+    assert "another host" in build.faults(tmp_path)[0]
 
 
 @pytest.mark.parametrize(
@@ -345,8 +338,8 @@ def test_a_folder_without_pages_and_a_style_sheet_from_elsewhere_are_faults(book
         ("device", "tpu", "device"),
     ],
 )
-def test_a_wrong_parameter_is_one_sentence_and_exit_code_2(name, value, said):
-    command = [sys.executable, str(ROOT / "book" / "build.py"), "-p", name, value]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"build: {said}") and len(done.stderr.strip().splitlines()) == 1
+def test_a_wrong_parameter_is_one_sentence_and_exit_code_2(monkeypatch, capsys, name, value, said):
+    monkeypatch.setattr(sys, "argv", ["build.py", "-p", name, value])
+    assert build.main() == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"build: {said}") and len(error.strip().splitlines()) == 1

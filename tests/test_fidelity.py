@@ -2,12 +2,13 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from examples import small_pipe
+from experiments import variants
+from experiments.variants import VARIANTS
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxWarning
 from sphinx.util.docutils import docutils_namespace
@@ -17,10 +18,6 @@ from frugal.prior.step_sizes import StepSizes
 from frugal.runs import restore
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "book"))
-
-from experiments import variants  # noqa: E402
-from experiments.variants import VARIANTS  # noqa: E402
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from examples import small_pipe
 from test_architecture import MODULES, ROOT, graph
 
 from frugal import RestorationPipeline, Settings, images
 from frugal.base import provenance
 from frugal.base.checks import Refusal
+from frugal.prior.step_sizes import StepSizes
 from frugal.runs import kept
 from frugal.runs.restore import chains_of, compare, guesses, restore
 from frugal.runs.sweep import sweep
@@ -22,8 +24,8 @@ X0 = images.shipped("faces", limit=2)
 @pytest.fixture
 def pipe(tmp_path, monkeypatch):
     monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "chains"))
-    pipe = RestorationPipeline.from_pretrained()
-    pipe.set_progress_bar_config(disable=True)
+    pipe = small_pipe(64)
+    pipe.step_sizes = StepSizes({"sr4": {0: {"zeta": 2.0, "lam": 1.0}}})
     pipe.unet.calls = 0
     pipe.unet.register_forward_hook(lambda unet, *_: setattr(unet, "calls", unet.calls + 1))
     return pipe

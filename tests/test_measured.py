@@ -10,6 +10,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from examples import small_pipe
+from experiments import behaviour, command, engine, samples, search, stamp, tuning
+from experiments.engine import Experiment, Run
+from experiments.table import EXPERIMENTS
 
 from frugal import RestorationPipeline, images, operators
 from frugal.runs import restore
@@ -17,11 +20,6 @@ from frugal.samplers import METHODS, Method, poster
 from frugal.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "book"))
-
-from experiments import behaviour, command, engine, samples, search, stamp, tuning  # noqa: E402
-from experiments.engine import Experiment, Run  # noqa: E402
-from experiments.table import EXPERIMENTS  # noqa: E402
 
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "book").glob("*.md")))
 

@@ -1,24 +1,18 @@
 """The shipped pictures: what they are, and that their script and README agree with them."""
 
-import importlib.util
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from examples import loaded
 from PIL import Image
 
 from frugal import images
 
-SCRIPT = images.SHIPPED / "make_pictures.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("make_pictures", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(images.SHIPPED / "make_pictures.py")
 
 
 @pytest.mark.parametrize("name, count", [("faces", 20), ("out_of_distribution", 8)])
@@ -100,7 +94,9 @@ def test_out_of_distribution_can_be_made_again(script, tmp_path, monkeypatch, na
         ["--training", "5", "--out", "nowhere/faces.npy"],
     ],
 )
-def test_script_refuses(arguments, tmp_path):
-    run = subprocess.run([sys.executable, SCRIPT, *arguments], cwd=tmp_path, text=True, capture_output=True)
-    assert run.returncode == 2 and "error: --" in run.stderr
-    assert not list(tmp_path.iterdir())
+def test_script_refuses(script, arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["make_pictures.py", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        script.arguments()
+    assert "error: --" in capsys.readouterr().err and not list(tmp_path.iterdir())

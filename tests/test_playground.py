@@ -12,16 +12,11 @@ from examples import by_node, seeded
 from frugal import RestorationPipeline, images, operators
 from frugal.samplers.walk import last, walk
 from frugal.settings import Complete
+from play import assemble as play
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN = ("dps", "dmps", "hybrid", "centred", "spectral")
 SIGMA, STEPS = 0.05, 10
-
-
-sys.path.insert(0, str(ROOT / "book"))
-from play import assemble as play  # noqa: E402
-
-sys.path.remove(str(ROOT / "book"))
 
 
 class Formula(torch.nn.Module):

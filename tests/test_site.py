@@ -3,9 +3,9 @@
 import base64
 import io
 import shutil
-import sys
 from pathlib import Path
 
+import build
 import numpy as np
 import pytest
 import torch
@@ -14,6 +14,7 @@ from PIL import Image
 
 from frugal import RestorationPipeline, Settings, images, metrics, operators
 from frugal.samplers.walk import last, walk
+from play.assemble import assemble
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -24,18 +25,8 @@ DONE = "document.querySelector('#play-told').textContent.startsWith('Done')"
 
 
 @pytest.fixture(scope="module")
-def build():
-    """The module book/build.py."""
-    sys.path.insert(0, str(ROOT / "book"))
-    yield loaded(ROOT / "book" / "build.py")
-    sys.path.remove(str(ROOT / "book"))
-
-
-@pytest.fixture(scope="module")
-def source(build, tmp_path_factory):
+def source(tmp_path_factory):
     """The committed pages, and what the build adds to them."""
-    from play.assemble import assemble
-
     folder = tmp_path_factory.mktemp("site") / "source"
     build.pages.committed(folder)
     cache = ROOT / "_build" / "engine"
@@ -45,7 +36,7 @@ def source(build, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(build, source):
+def site(source):
     """The folder of the pages in HTML."""
     folder = build.render("html", source, source.parent).parent
     (folder / "experiments.html").write_text(
@@ -54,11 +45,11 @@ def site(build, source):
     return folder
 
 
-def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(build, site):
+def test_the_committed_pages_are_built_without_a_warning_and_without_a_fault(site):
     assert (site / "index.html").exists() and build.faults(site) == []
 
 
-def test_so_is_the_one_page_for_paper(build, source):
+def test_so_is_the_one_page_for_paper(source):
     page = build.render("singlehtml", source, source.parent)
     assert page.exists() and build.faults(page.parent) == []
 

@@ -6,7 +6,7 @@ import nbformat
 import papermill
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from examples import saved, small_pipe
 from PIL import Image
 
 from frugal import RestorationPipeline, images
@@ -17,17 +17,6 @@ from frugal.runs import restore
 from frugal.show import page
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def saved(folder, size):
-    """A tiny random prior, saved as the hub has them."""
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
-    unet = UNet2DModel(
-        size, block_out_channels=(4, 8), norm_num_groups=2, layers_per_block=1, add_attention=False, **blocks
-    )
-    RestorationPipeline(unet.eval(), DDPMScheduler()).save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.parametrize("name, count", [("faces", 20), ("out_of_distribution", 8)])
@@ -49,7 +38,8 @@ def test_fewer_pictures_at_once_where_they_are_larger(tmp_path):
     sizes = {64: 10, 128: 2, 256: 1}
     for size, count in sizes.items():
         assert (
-            restore.at_once(RestorationPipeline.from_pretrained(saved(tmp_path / str(size), size))) == count
+            restore.at_once(RestorationPipeline.from_pretrained(saved(small_pipe(size), tmp_path / str(size))))
+            == count
         )
 
 
@@ -58,7 +48,12 @@ def test_a_page_runs_with_a_prior_of_another_size(name, size, tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "book").symlink_to(ROOT / "book")
     target = tmp_path / "notebooks" / f"{name}.ipynb"
-    parameters = {"prior": str(saved(tmp_path / "prior", size)), "steps": 4, "switch": 2, "images": 2}
+    parameters = {
+        "prior": str(saved(small_pipe(size), tmp_path / "prior")),
+        "steps": 4,
+        "switch": 2,
+        "images": 2,
+    }
     papermill.execute_notebook(
         str(ROOT / "notebooks" / f"{name}.ipynb"),
         str(target),
@@ -74,7 +69,7 @@ def test_a_page_runs_with_a_prior_of_another_size(name, size, tmp_path):
 
 
 def test_the_command_brings_a_photo_to_the_priors_size_and_a_measurement_has_to_have_it(tmp_path):
-    prior = saved(tmp_path / "prior", 128)
+    prior = saved(small_pipe(128), tmp_path / "prior")
     photo, out = images.SHIPPED / "faces" / "00.png", tmp_path / "out.png"
     given = ["--task", "sr8", "--prior", str(prior), "--steps", "2", "--switch", "1", "--out", str(out)]
     assert main(["restore", str(photo), *given]) == 0

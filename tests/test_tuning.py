@@ -1,24 +1,18 @@
 """The fair tuning: its shared paths give what the pipeline gives, and its choices follow the rule."""
 
 import json
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
 from examples import small_pipe
+from experiments import command, stamp, switches, tuning
+from experiments.faces import SIGMA, Faces
 
 from frugal import images, metrics
 from frugal.prior import digest
 from frugal.prior.step_sizes import STEPS, StepSizes, read
 from frugal.runs import restore
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "book"))
-
-from experiments import command, stamp, switches, tuning  # noqa: E402
-from experiments.faces import SIGMA, Faces  # noqa: E402
 
 
 @pytest.fixture

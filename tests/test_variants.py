@@ -1,23 +1,16 @@
 """The measurements beyond the tuning: each variant is what its name says, on a small random network."""
 
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from examples import small_pipe
+from experiments import conditions, natural, published, rule, seeds
 
 from frugal import images
 from frugal.guidance import dmps_score
 from frugal.prior.step_sizes import StepSizes
 from frugal.runs import restore
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "book"))
-
-from experiments import conditions, natural, published, rule, seeds  # noqa: E402
-from experiments.faces import faces_of  # noqa: E402
 
 SIZES = {"sr4": {0: {"zeta": 0.3, "lam": 1.0}}}
 
