@@ -13,11 +13,32 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# What concerns an addition: the tests that bear its name or list what is accepted, and those that go through a table.
 CONCERNED = (
+    *("pulled", "mirror", "absolute", "added", "sr5", "ddim", "belongs_to_what_is_in_use", "has_a_command"),
+    *("test_architecture", "test_claims", "test_invariants", "test_metrics", "test_restore", "test_rows"),
+    *(
+        "test_settings",
+        "test_show",
+        "test_statistics",
+        "test_walk",
+        "frontier",
+        "however_the_batches_are_cut",
+    ),
+)
+FILES = (
     *("architecture", "claims", "invariants", "measured", "metrics", "operators", "origin", "restore"),
     *("rows", "samplers", "settings", "show", "statistics", "tuning", "walk", "wrong_input"),
 )
-NOT = "not of_the_search_takes"  # the settings of other samplers, one by one
+PROGRAM = """
+import runpy, sys, pytest
+sys.argv = ["experiments", "added"]
+try:
+    runpy.run_path("book/experiments", run_name="__main__")
+except SystemExit as end:
+    assert not end.code
+sys.exit(pytest.main(sys.stdin.read().splitlines()))
+"""
 SAMPLER = '''"""A sampler of one's own."""
 
 import torch
@@ -132,18 +153,16 @@ def copy(tmp_path_factory):
     return folder
 
 
-def run(folder, *command):
-    """What a command of this Python says in the folder, with the library that lies there."""
-    own = {"PYTHONPATH": str(folder), "FRUGAL_CHAINS": "", "PYTEST_ADDOPTS": ""}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=os.environ | own, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    return done.stdout
-
-
 def test_a_sampler_an_operator_a_metric_and_an_experiment_are_a_function_and_a_line(copy):
-    run(copy, "book/experiments", "added")
-    tests = [f"tests/test_{name}.py" for name in CONCERNED]
-    options = ("-q", "-x", "-p", "no:xdist", "-p", "no:cacheprovider", "-k", NOT)
-    assert "passed" in run(copy, "-m", "pytest", *options, *tests)
+    """With the library that lies in the copy: the experiment is measured, and then the tests are run."""
+    options = ("-q", "-x", "-p", "no:xdist", "-p", "no:cacheprovider", "-k", " or ".join(CONCERNED))
+    own = {"PYTHONPATH": str(copy), "FRUGAL_CHAINS": "", "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input="\n".join([*options, *(f"tests/test_{name}.py" for name in FILES)]),
+        cwd=copy,
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout[-5000:] + done.stderr[-2000:]
