@@ -38,7 +38,9 @@ def test_fewer_pictures_at_once_where_they_are_larger(tmp_path):
     sizes = {64: 10, 128: 2, 256: 1}
     for size, count in sizes.items():
         assert (
-            restore.at_once(RestorationPipeline.from_pretrained(saved(small_pipe(size), tmp_path / str(size))))
+            restore.at_once(
+                RestorationPipeline.from_pretrained(saved(small_pipe(size), tmp_path / str(size)))
+            )
             == count
         )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from examples import small_pipe
 from experiments import conditions, natural, published, rule, seeds
+from experiments.faces import faces_of
 
 from frugal import images
 from frugal.guidance import dmps_score

@@ -19,7 +19,6 @@ from frugal import Measurement, RestorationPipeline, images, metrics, operators,
 from frugal.base.checks import Refusal
 from frugal.cli import main
 from frugal.laboratory import (  # noqa: F401
-    ExactDenoiser,
     GaussianMixture,
     LowRankMixture,
     best_of_other_half,

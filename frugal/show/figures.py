@@ -78,7 +78,7 @@ def stages(panels: Mapping[str, torch.Tensor], label: str = "", scale: float = 1
 def legend_above(axis: Axes, columns: int) -> None:
     """The legend of one panel, above all panels of its figure."""
     handles, labels = axis.get_legend_handles_labels()
-    axis.get_figure().legend(handles, labels, loc="outside upper center", ncols=columns)
+    axis.figure.legend(handles, labels, loc="outside upper center", ncols=columns)
 
 
 def stretched(x: torch.Tensor) -> torch.Tensor:
