@@ -16,6 +16,8 @@ from .waves import Waves
 PLAIN = 8  # conjugate gradients that nothing steers; with many more, what rounding does is no longer small
 LEAST = 1e-6  # of sigma in ``spectral_mean``, ten times the rounding of pictures with 32 bits
 SMALL = 0.1  # of r: what rounding may put into a direction
+ASKED = 0.03  # of the length of x_k: how far apart the two guesses of ``asked_guess`` are made
+FARTHEST = 2.0  # that the covariance of ``asked_guess`` is stretched by
 
 
 def residual_gradient(
@@ -102,12 +104,10 @@ def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tenso
     return x0_hat + A.V(gain * (A.Ut(m.y) - s_i * A.Vt(x0_hat)))
 
 
-def spectral_mean(
+def spectral_pull(
     x0_hat: torch.Tensor, m: Measurement, c: torch.Tensor, iterations: int = 16
 ) -> torch.Tensor:
-    """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
-
-    x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat).
+    """p = A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat) of Eq. 14f (page 14), C = W diag(c) W^T; in double precision.
 
     c (C, H, W) are variances along the waves. The inverse has no formula, for A and W have other directions:
     ``iterations`` of conjugate gradients stand for it, in double precision, for they enlarge what rounding does. Where
@@ -125,7 +125,43 @@ def spectral_mean(
         u = conjugate_gradients(K, y - A.A(guess), iterations, about=near)
     else:
         u = conjugate_gradients(K, y - A.A(guess), PLAIN)
-    return (guess + C(A.A_adjoint(u))).to(x0_hat.dtype)
+    return A.A_adjoint(u)
+
+
+def spectral_mean(
+    x0_hat: torch.Tensor, m: Measurement, c: torch.Tensor, iterations: int = 16
+) -> torch.Tensor:
+    """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
+
+    x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat), see ``spectral_pull``. Returns (B, C, H, W).
+    """
+    waves, p = Waves(x0_hat.double()), spectral_pull(x0_hat, m, c, iterations)
+    return (x0_hat + waves.W(c * waves.Wt(p))).to(x0_hat.dtype)
+
+
+def asked_guess(
+    denoise: Callable[[torch.Tensor, int], torch.Tensor],
+    k: int,
+    x_k: torch.Tensor,
+    x0_hat: torch.Tensor,
+    m: Measurement,
+    c: torch.Tensor,
+    alpha_bar: float,
+) -> torch.Tensor:
+    """Eq. 14i (page 14): the guess, moved along C p, where C is the network's own covariance of x_0 given x_k.
+
+    p is ``spectral_pull``. C = (1 - alpha_bar) / sqrt(alpha_bar) J with J the network's Jacobian (Eq. 5a), and J p
+    is a difference of two guesses, ``ASKED`` of x_k's length apart: one more pass, no back-propagation. The length of
+    the move is that which leaves the least residual, between 0 and ``FARTHEST``. Returns (B, C, H, W).
+    """
+    norm = lambda x: x.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
+    p = spectral_pull(x0_hat, m, c).to(x_k.dtype)
+    h = ASKED * norm(x_k) / norm(p).clamp_min(torch.finfo(x_k.dtype).tiny ** 0.5)
+    Cp = (denoise(x_k + h * p, k) - x0_hat) * (1 - alpha_bar) / (h * alpha_bar**0.5)
+    residual, seen_of_it = (m.y - m.A(x0_hat)).flatten(1), m.A(Cp).flatten(1)
+    square = seen_of_it.square().sum(1)
+    length = (residual * seen_of_it).sum(1) / square.clamp_min(torch.finfo(x_k.dtype).tiny)
+    return x0_hat + length.clamp(0, FARTHEST).reshape(-1, 1, 1, 1) * Cp
 
 
 def spectral_draw(

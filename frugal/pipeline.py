@@ -29,7 +29,7 @@ class RestorationOutput(BaseOutput):
     images     (B S, C, H, W), about [-1, 1]; all samples of the first measurement, then of the second
     nfe        network calls for each picture
     backprops  how many of them were back-propagated; a list of B S whole numbers
-    switch     how many were not; likewise
+    switch     how many steps had none; likewise
     samples    (B, S, C, H, W), the same pictures by measurement
     mean       (B, C, H, W), the mean of the samples
     spread     (B, C, H, W), their standard deviation, number by number; zero where there is one sample
@@ -128,14 +128,13 @@ class RestorationPipeline(DiffusionPipeline):
     ) -> Step:
         """A method's step for pictures (C, H, W), with completed ``settings``; ``told`` are other arguments of its maker."""
         kind, open_at, levels = METHODS[method], self.step_sizes, schedule.s[1:]
-        given = vars(settings) | told
+        given = dict(vars(settings))
         if "r2" in kind.parameters:
             given["r2"] = (0.0, *(open_at.left_open(s**2) for s in levels))
         if "spectrum" in kind.parameters:
             by_wave = (open_at.left_open_by_wave(s**2, shape) for s in levels)
             given["spectrum"] = (torch.zeros(shape), *by_wave)
-        own = {name: given[name] for name in kind.parameters} | told
-        return kind.make(self.denoiser(schedule), schedule, **own)
+        return kind.step(self.denoiser(schedule), schedule, given, **told)
 
     def walk(
         self,
@@ -193,10 +192,11 @@ class RestorationPipeline(DiffusionPipeline):
                     answer = callback_on_step_end(self, t - state.k, timestep[state.k], latents)
                     state.x = (answer or latents).get("latents", state.x)
                 bar.update()
-        samples, backprops = state.x.unflatten(0, (-1, count)), (state.passes - t).tolist()
+        samples = state.x.unflatten(0, (-1, count))
+        calls, backprops = zip(*(METHODS[method].divided(passes, t) for passes in state.passes.tolist()))
         spread = samples.std(1, correction=min(1, count - 1))
         return RestorationOutput(
-            state.x, t, backprops, [t - b for b in backprops], samples, samples.mean(1), spread
+            state.x, calls[0], list(backprops), [t - b for b in backprops], samples, samples.mean(1), spread
         )
 
     def fitting(self, measurement: object, method: str | None = None) -> Measurement:

@@ -98,13 +98,13 @@ def test_a_sampler_explains_the_measurement_and_comes_near_the_posterior_mean(me
     own = {"r2": (0.0, *(variance * s**2 / (variance + s**2) for s in steps.s[1:])), "switch": 50}
     own["spectrum"] = [torch.full(shape, r2, dtype=torch.float64) for r2 in own["r2"]]
     kind = METHODS[method]
-    step = kind.make(denoise, steps, **{name: own[name] for name in kind.parameters})
+    step = kind.step(denoise, steps, own)
     end = last(walk(step, steps, m, noise))
     mean = end.x.mean(0)
     seen = (A(mean[None]) - A(exact[None])).abs().max()
     tolerances = {"mpgd": (0.4, 0.4)}.get(method, (0.1, 0.25))  # MPGD has one length for all operators
     assert seen < tolerances[0] and (mean - exact).abs().max() < tolerances[1]
-    assert end.passes.tolist() == [100 + {"pigdm": 100, "relay": 50}.get(method, 0)] * 500
+    assert end.passes.tolist() == [kind.calls(steps) + {"pigdm": 100, "relay": 50}.get(method, 0)] * 500
 
 
 def test_what_a_guess_leaves_open_is_read_off_the_priors_errors():
@@ -124,6 +124,26 @@ def test_the_spectral_mean_is_the_dense_posterior_mean(task):
     dense = x0_hat.flatten(1) + (m.y.flatten(1) - x0_hat.flatten(1) @ A.T) @ gain.T
     off = (spectral_mean(x0_hat, m, c).flatten(1) - dense).norm() / (dense - x0_hat.flatten(1)).norm()
     assert off < 0.01
+
+
+def test_asking_moves_the_guess_along_the_networks_own_covariance():
+    """Eq. 14i for a Gaussian prior of any covariance, whose guess is a matrix: exact, and the residual least."""
+    k, S = 60, schedule()
+    root, alpha_bar = torch.randn(N, N, generator=seeded(8)).double() / N**0.5, S.alpha_bar[60]
+    V, eye = root @ root.T, torch.eye(N).double()
+    inverse = torch.linalg.inv(alpha_bar * V + (1 - alpha_bar) * eye)
+    J, C = alpha_bar**0.5 * V @ inverse, (1 - alpha_bar) * V @ inverse
+    denoise = lambda x, k: (x.flatten(1) @ J.T).reshape(x.shape)
+    m, x_k, c = measured("sr4", normal(2, *SHAPE)), normal(2, *SHAPE, seed=3), torch.ones(SHAPE).double()
+    x0_hat = denoise(x_k, k)
+    move = guidance.asked_guess(denoise, k, x_k, x0_hat, m, c, alpha_bar) - x0_hat
+    along = guidance.spectral_pull(x0_hat, m, c).flatten(1) @ C
+    length = (move.flatten(1) * along).sum(1) / along.square().sum(1)
+    assert same(move.flatten(1), length[:, None] * along, 1e-9)
+    assert 0 < length.min() and length.max() <= guidance.FARTHEST
+    residual = lambda stretch: (m.y - m.A(x0_hat + stretch * move)).flatten(1).norm(dim=1)
+    free = length < guidance.FARTHEST
+    assert free.any() and all((residual(1) < residual(s))[free].all() for s in (0.9, 1.1))
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 6, 10)])
@@ -189,10 +209,18 @@ def test_a_spectral_draw_has_its_share_of_the_covariance():
 
 def test_the_width_of_a_draw_is_that_of_the_reverse_step():
     """Eq. 14h: beta_k / (1 - alpha_bar_k) is the share of x_0 in the mean of Eq. 0b over sqrt(alpha_bar_{k-1})."""
-    steps = METHODS["spectral"].schedule(DDPMScheduler(), 20)
+    steps = METHODS["spectral"].schedule(DDPMScheduler(), 16)
     for k in steps.steps:
         width = 1 - (steps.s[k - 1] / steps.s[k]) ** 2
         assert math.isclose(width, steps.beta[k] / (1 - steps.alpha_bar[k]), rel_tol=1e-9)
+
+
+def test_some_steps_ask_the_network_twice_and_budgets_count_them():
+    scheduler, kind = DDPMScheduler(), METHODS["spectral"]
+    for passes, steps in ((10, 8), (20, 16), (40, 32)):
+        assert kind.within(passes, scheduler) == steps
+        assert kind.calls(kind.schedule(scheduler, steps)) == passes
+    assert [METHODS[m].within(20, scheduler) for m in ("dps", "dmps", "hybrid")] == [10, 20, 13]
 
 
 def test_all_noise_new_keeps_nothing_of_the_path_but_the_guess():

@@ -89,8 +89,8 @@ def methods(pipe: RestorationPipeline, batch: int, steps: int) -> Iterator[dict]
     for method, how in METHODS.items():
         run = partial(restoration, pipe, method, m, steps)
         once, twice, whole = (s / batch for s in median_seconds(*bare, run, repeats=REPEATS))
-        backprops = how.backprops(steps, steps // 2)
-        floor = (steps - backprops) * once + backprops * twice
+        calls, backprops = how.calls(pipe.schedule(method, steps)), how.backprops(steps, steps // 2)
+        floor = (calls - backprops) * once + backprops * twice
         yield {"kind": "method", "method": method, "seconds": whole / steps, "ratio": whole / floor, **shared}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
+from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
@@ -53,11 +54,11 @@ class Setting:
         times = {f"{name} times": value for name, value in self.factors.items() if value != 1}
         return ", ".join(f"{name} {value}" for name, value in {**self.changes, **times, **own}.items())
 
-    def steps(self, passes: int) -> int:
+    def steps(self, passes: int, scheduler: Any) -> int:
         """How many reverse steps cost so many passes, at least one; half of the steps for "collapse"."""
-        share = METHODS[self.method].backprops(100, 50) / 100
-        if self.first:
-            share = self.first[1] if isinstance(self.first[1], float) else 0.5
+        if not self.first:
+            return METHODS[self.method].within(passes, scheduler)
+        share = self.first[1] if isinstance(self.first[1], float) else 0.5
         return max(1, round(passes / (1 + share)))
 
 
@@ -152,7 +153,7 @@ def restored(
     Another ``draw`` has other noise for the sampler, from the same measurement. With it the passes that each
     picture took, all steps and those that were back-propagated.
     """
-    m, t = pipe.fitting(restore.measure(x0, task, sigma, seed)), setting.steps(passes)
+    m, t = pipe.fitting(restore.measure(x0, task, sigma, seed)), setting.steps(passes, pipe.scheduler)
     schedule = pipe.schedule(setting.method, t)
     generators = restore.generators(seed + draw, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)

@@ -27,7 +27,7 @@ PACKAGE = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSIO
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 BUNDLE, WASM = (f"package/dist/{name}" for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"))
 STEPS = (10, 20, 50, 100)  # to choose from
-EQUAL_COST = (5, 7, 13, 27, 40)  # of page 14's experiment: methods at 10, 20 and 40 passes
+PASSES = (10, 20, 40)  # of page 14's experiment: methods at equal cost
 TASKS = {  # the page's, and the task whose step sizes it takes
     "inpaint": "inpaint-box",
     "sr4": "sr4",
@@ -64,7 +64,7 @@ def assemble(folder: Path, cache: Path) -> str | None:
     script(folder / "engine.js", {"worker": worker, "engine": packed(wasm)})
     script(folder / "prior.js", {"weights": packed(weights), "place": WEIGHTS, **graphs})
     size = sum((folder / name).stat().st_size for name in ("engine.js", "prior.js"))
-    methods = {name: told(METHODS[name]) for name in (BEST, *POSTER)}
+    methods = {name: told(METHODS[name], pipe) for name in (BEST, *POSTER)}
     about = {"megabytes": round(size / 1e6), "faces": faces(), "steps": STEPS, "sizes": sizes(pipe)}
     about |= {"methods": methods, "best": BEST}
     script(folder / "about.js", about)
@@ -123,7 +123,7 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
     leaves open, Eqs. 14c and 14e, by k; and the ring of each wave."""
     found = {}
     for spacing, method in {"even": METHODS["dps"], BEST: METHODS[BEST]}.items():
-        for steps in (*STEPS, *EQUAL_COST):
+        for steps in lengths(pipe):
             schedule, sizes = method.schedule(pipe.scheduler, steps), pipe.step_sizes
             levels = (between(sizes.spectrum, s**2) for s in schedule.s[1:])
             found[f"{spacing} {steps}"] = {
@@ -131,6 +131,7 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
                 "alpha_bar": schedule.alpha_bar,
                 "rings": [None, *(level.tolist() for level in levels)],
                 "r2": [0, *(sizes.left_open(s**2) for s in schedule.s[1:])],
+                "asks": method.asks,
             }
     ring = "".join(f"{n:x}" for n in rings(pipe.size, pipe.size).flatten().tolist())
     return {"schedules": found, "ring": ring}
@@ -141,7 +142,7 @@ def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
     found = {}
     for task, name in TASKS.items():
         found[task] = {}
-        for steps in (*STEPS, *EQUAL_COST):
+        for steps in lengths(pipe):
             rows = found[task][steps] = []
             for switch in range(steps + 1):
                 own = pipe.step_sizes.of(name, switch, steps)
@@ -151,14 +152,20 @@ def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
     return found
 
 
-def told(method: Method) -> dict[str, object]:
-    """A method's name and colour; whether it back-propagates, and hands over to one that does not."""
+def lengths(pipe: RestorationPipeline) -> set[int]:
+    """The numbers of steps that the page may ask for."""
+    return {*STEPS, *(METHODS[name].within(p, pipe.scheduler) for name in (BEST, *POSTER) for p in PASSES)}
+
+
+def told(method: Method, pipe: RestorationPipeline) -> dict[str, object]:
+    """A method's name and colour; whether it back-propagates, and hands over to one that does not; {passes: steps}."""
     handover = "switch" in method.parameters
     return {
         "label": method.label,
         "colour": method.colour,
         "gradient": method.gradient,
         "handover": handover,
+        "within": {passes: method.within(passes, pipe.scheduler) for passes in PASSES},
     }
 
 

@@ -138,7 +138,7 @@ function given({task, seen, x0, sigma, seed}) {
 
 /* ---- Schedule: S = {timestep, alpha_bar, r2, spectrum, ...} by k, of what Python writes ---- */
 
-function scheduled({timestep, alpha_bar, r2, rings}, ring) {
+function scheduled({timestep, alpha_bar, r2, rings, asks}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
   const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
   return {
@@ -148,6 +148,7 @@ function scheduled({timestep, alpha_bar, r2, rings}, ring) {
     alpha,
     beta: alpha.map((a) => 1 - a),
     r2,
+    asks,
     s: alpha_bar.map((a) => Math.sqrt((1 - a) / a)),
     spectrum,
   };
@@ -213,7 +214,10 @@ function centred_mean(x0_hat, y, A, sigma, r2) {
 
 /* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients,
    steered where all singular values are one. */
-function spectral_mean(x0_hat, y, A, sigma, c, iterations = 16) {
+function spectral_mean(x0_hat, y, A, sigma, c, iterations) {
+  return plus(x0_hat, W(times(c, Wt(spectral_pull(x0_hat, y, A, sigma, c, iterations)))));
+}
+function spectral_pull(x0_hat, y, A, sigma, c, iterations = 16) {
   const C_times = (x) => W(times(c, Wt(x)));
   const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
   const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
@@ -225,7 +229,21 @@ function spectral_mean(x0_hat, y, A, sigma, c, iterations = 16) {
   const u = s2
     ? conjugate_gradients(K, residual, iterations, near)
     : conjugate_gradients(K, residual, 8, same);
-  return plus(x0_hat, C_times(A.adjoint(u)));
+  return A.adjoint(u);
+}
+/* Eq. 14i: the guess moved along the network's own covariance times that pull, by a second pass near x. */
+async function asked_guess(guess, S, k, x, x0_hat, {y, A, sigma}) {
+  const p = spectral_pull(x0_hat, y, A, sigma, S.spectrum[k]);
+  const h = (0.03 * Math.sqrt(dot(x, x))) / Math.sqrt(dot(p, p) || Number.MIN_VALUE);
+  const factor = (1 - S.alpha_bar[k]) / (h * Math.sqrt(S.alpha_bar[k]));
+  const near = await guess(
+    k,
+    combine((a, b) => a + h * b, x, p),
+  );
+  const Cp = combine((a, b) => (a - b) * factor, near, x0_hat);
+  const ACp = A.A(Cp);
+  const length = dot(minus(y, A.A(x0_hat)), ACp) / Math.max(dot(ACp, ACp), Number.MIN_VALUE);
+  return combine((a, b) => a + Math.min(Math.max(length, 0), 2) * b, x0_hat, Cp);
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
 function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
@@ -307,17 +325,23 @@ const centred = ({S, v}) =>
     const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
     return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
-/* Explore, then settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise. */
+/* Explore, ask, settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise;
+   between two levels the network is asked twice. */
 const spectral = ({S, v}) => {
-  const by = (picture, allNew) =>
-    taking(1, async (k, x, noise, m) => {
-      const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+  const guess = async (k, x) => predicted_x0(S, k, await v(x, S.timestep[k]), x);
+  const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
+  const by = (picture, allNew) => {
+    const step = async (k, x, noise, m) => {
+      let x0_hat = await guess(k, x);
+      if (asked(k)) x0_hat = await asked_guess(guess, S, k, x, x0_hat, m);
       return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
-    });
+    };
+    return Object.assign(step, {passes: (k) => (asked(k) ? 2 : 1)});
+  };
   const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
   const draw = (k, x0_hat, m, noise) => {
     if (k === 1) return mean(k, x0_hat, m);
-    const tau = (2 / 3) * (1 - (S.s[k - 1] / S.s[k]) ** 2); // two thirds of Eq. 14h
+    const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
     return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], tau, noise);
   };
   return handover(by(mean, true), by(draw, false), (k) => S.s[k] <= 1);

@@ -25,8 +25,7 @@ def draw(
     m = problem.measurement[torch.arange(len(problem.x0)).repeat_interleave(count)]
     shape = (len(m), *problem.x0.shape[1:])
     noise = lambda: torch.randn(shape, generator=generator, dtype=problem.x0.dtype)
-    own = {name: given[name] for name in method.parameters}
-    step = method.make(problem.denoiser(schedule), schedule, **own)
+    step = method.step(problem.denoiser(schedule), schedule, given)
     return last(walk(step, schedule, m, noise)).x.reshape(len(problem.x0), count, -1)
 
 

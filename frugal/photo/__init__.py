@@ -87,7 +87,7 @@ def restore_photo(
     start = time.perf_counter()
     found = pipe(m, job.method, done.steps, done.switch, done.zeta, done.lam, noise, num_samples=job.samples)
     seconds, passes = time.perf_counter() - start, found.nfe + found.backprops[0]
-    cost = f"{METHODS[job.method].label}, {found.nfe} steps, {passes} passes through the network"
+    cost = f"{METHODS[job.method].label}, {done.steps} steps, {passes} passes through the network"
     return [
         began(photo, pipe, job, m, where),
         *filter(None, [warning, unknown(pipe, found.images[:1])]),

@@ -162,8 +162,9 @@ def forecast(
     found = prices(pipe, batch_size) if timed else ROUGH
     cost = {}
     for method, done in completed.items():
+        calls = METHODS[method].calls(pipe.schedule(method, done.steps))
         backprops = METHODS[method].backprops(done.steps, done.switch)
-        cost[method] = found.seconds(batch_size, done.steps, backprops, batch_size) / batch_size
+        cost[method] = found.seconds(batch_size, calls, backprops, batch_size) / batch_size
     total = sum(cost[method] * len(missing) for method, missing in todo.items())
     about = f", about {tqdm.format_interval(total)} in all" if timed else ""
     bar = "{desc} {percentage:3.0f}% |{bar}| {elapsed} passed, {remaining} left"

@@ -14,7 +14,7 @@ from ..metrics import quality
 from ..operators import make
 from ..pipeline import RestorationPipeline
 from ..results.rows import Rows
-from ..samplers import POSTER
+from ..samplers import METHODS, POSTER
 from ..settings import Complete, Settings
 from . import kept
 from .kept import Chain
@@ -66,6 +66,7 @@ def judged(
     """The rows and the restored pictures of ``restore``, from the chain of each picture."""
     restored = torch.stack([chain["x0"] for chain in chains])
     scores = scored(restored, x0)
+    cost = [METHODS[method].divided(int(chain["passes"]), done.steps) for chain in chains]
     rows = [
         {
             "picture": images.digest(x),
@@ -74,10 +75,10 @@ def judged(
             "sigma": sigma,
             **asdict(done),
             "seconds": chain["seconds"].item(),
-            "nfe": done.steps,
+            "nfe": cost[i][0],
             **{name: values[i] for name, values in scores.items()},
-            "backprops": int(chain["backprops"]),
-            "switch": done.steps - int(chain["backprops"]),
+            "backprops": cost[i][1],
+            "switch": done.steps - cost[i][1],
         }
         for i, (x, chain) in enumerate(zip(x0, chains))
     ]
@@ -114,7 +115,7 @@ def chains_of(
 ) -> list[Chain]:
     """The chain of each picture: those that are kept are read, see ``kept``, the others computed together.
 
-    A chain has "x0" (C, H, W), "backprops" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
+    A chain has "x0" (C, H, W), "passes" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
     """
     m, shared = measure(x0, task, sigma, done.seed), kept.common(pipe)
     ends, paths = (kept.file_of(shared, m, method, done, x0, what) for what in ("end", "guesses"))
@@ -129,7 +130,7 @@ def chains_of(
         restored = end.x.cpu()
         seconds = torch.tensor((time.perf_counter() - start) / len(missing), dtype=torch.float64)
         for at, i in enumerate(missing):
-            chain = {"x0": restored[at], "backprops": end.passes[at] - done.steps, "seconds": seconds}
+            chain = {"x0": restored[at], "passes": end.passes[at], "seconds": seconds}
             kept.keep(ends[i], chain)
             if with_guesses:
                 chain = {**chain, "guesses": torch.stack([x0_hat[at] for x0_hat in guesses])}

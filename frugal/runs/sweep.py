@@ -74,7 +74,7 @@ def walked(
             start = time.perf_counter()
             end = last(walk(late, schedule, m, iter(z[t - k + 1 :]).__next__, x, k)).x if k else x
             own = torch.tensor((seconds + time.perf_counter() - start) / len(x0), dtype=torch.float64)
-            found[k] = [{"x0": one, "backprops": torch.tensor(t - k), "seconds": own} for one in end.cpu()]
+            found[k] = [{"x0": one, "passes": torch.tensor(2 * t - k), "seconds": own} for one in end.cpu()]
             start = time.perf_counter()
         if k > min(switches):
             x = next(path).x

@@ -1,14 +1,14 @@
 """Every method that the pipeline, the command and the tables know: its step, and what the step is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..schedule import Schedule
-from .closed_form import centred, relay, spectral
+from .closed_form import asked, centred, relay, spectral
 from .others import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
 from .poster import dmps, dps, hybrid
-from .walk import Step
+from .walk import Denoise, Step
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Method:
     parameters  the settings that are its own: "zeta", "lam", "switch"; "r2" and "spectrum" of the prior
     gradient    whether it back-propagates through the network, down to its switch where it has one
     steps       how many it takes where none are asked for; ``spacing`` and ``lowest`` say how they lie
+    asks        between which noise levels a step calls the network twice (``closed_form.spectral``)
     svd         whether it needs the singular vectors of A, which an operator of two functions lacks
     """
 
@@ -31,6 +32,7 @@ class Method:
     steps: int = 100
     spacing: float = 1.0
     lowest: int = 0
+    asks: tuple[float, float] | None = None
     svd: bool = False
 
     def schedule(self, scheduler: Any, steps: int) -> Schedule:
@@ -42,6 +44,28 @@ class Method:
         late = switch if isinstance(switch, int) else steps // 2
         return self.gradient * (steps - late * ("switch" in self.parameters))
 
+    def calls(self, schedule: Schedule) -> int:
+        """How many network calls a ``schedule`` costs."""
+        return schedule.t + sum(asked(schedule, k, self.asks) for k in schedule.steps if self.asks)
+
+    def passes(self, scheduler: Any, steps: int) -> int:
+        """What so many steps cost, calls and back-propagations; with a switch half of them are late."""
+        return self.calls(self.schedule(scheduler, steps)) + self.backprops(steps, steps // 2)
+
+    def within(self, passes: int, scheduler: Any) -> int:
+        """How many steps, at least one, cost nearest to so many passes."""
+        return min(range(passes, 0, -1), key=lambda t: abs(self.passes(scheduler, t) - passes))
+
+    def step(self, denoise: Denoise, schedule: Schedule, given: Mapping[str, Any], **told: Any) -> Step:
+        """The step, by its own among the arguments ``given``; ``told`` are others."""
+        own = {name: given[name] for name in self.parameters} | told
+        return self.make(denoise, schedule, **({"asks": self.asks} if self.asks else {}), **own)
+
+    def divided(self, passes: int, steps: int) -> tuple[int, int]:
+        """Passes of so many steps as network calls, and how many of these were back-propagated."""
+        backprops = self.gradient * (passes - steps)
+        return passes - backprops, backprops
+
 
 # Okabe & Ito's colours for the poster's three, mostly Tol's for the others.
 METHODS = {
@@ -49,7 +73,7 @@ METHODS = {
     "dmps": Method(dmps, "DMPS", "#D55E00", ("lam",)),
     "hybrid": Method(hybrid, "hybrid", "#009E73", ("zeta", "lam", "switch"), gradient=True),
     "centred": Method(centred, "centred", "#E69F00", ("r2",)),
-    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 20, 2.0, 10),
+    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 16, 1.6, 50, (0.8, 3.0)),
     "relay": Method(relay, "relay", "#AA4499", ("r2", "switch"), gradient=True),
     "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", gradient=True),
     "ddrm": Method(ddrm, "DDRM", "#882255", svd=True),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..guidance import centred_mean, spectral_draw, spectral_mean
+from ..guidance import asked_guess, centred_mean, spectral_draw, spectral_mean
 from ..measurement import Measurement
 from ..schedule import ALL_NEW, Schedule, ddim, noise_in
 from .others import pigdm
@@ -16,25 +16,28 @@ from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
 
 SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
+# (k, x_k, m) -> the guess x0_hat, and the passes that it took.
+Guess = Callable[[int, torch.Tensor, Measurement], tuple[torch.Tensor, int]]
 # (k, x0_hat, m, noise) -> x_0 given y.
 Picture = Callable[[int, torch.Tensor, Measurement, Noise], torch.Tensor]
 
 
-def by_picture(denoise: Denoise, schedule: Schedule, picture: Picture, eta: float) -> Step:
-    """Eq. 14d (page 14): a picture x_0 given y, with the noise of x_k given the *guess*; one pass a step."""
+def by_picture(guess: Guess, schedule: Schedule, picture: Picture, eta: float) -> Step:
+    """Eq. 14d (page 14): a picture x_0 given y, with the noise of x_k given the *guess*."""
 
     @torch.no_grad()
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
-        x0_hat = denoise(x_k, k)
+        x0_hat, passes = guess(k, x_k, m)
         eps = noise_in(schedule, k, x_k, x0_hat)
-        return Stepped(ddim(schedule, k, picture(k, x0_hat, m, noise), eps, noise(), eta), x0_hat)
+        return Stepped(ddim(schedule, k, picture(k, x0_hat, m, noise), eps, noise(), eta), x0_hat, passes)
 
     return step
 
 
 def centred(denoise: Denoise, schedule: Schedule, r2: Sequence[float], eta: float = 1.0) -> Step:
-    """Eq. 14d with ``guidance.centred_mean``."""
-    return by_picture(denoise, schedule, lambda k, x0_hat, m, _: centred_mean(x0_hat, m, r2[k]), eta)
+    """Eq. 14d with ``guidance.centred_mean``; one pass a step."""
+    guess = lambda k, x_k, _: (denoise(x_k, k), 1)
+    return by_picture(guess, schedule, lambda k, x0_hat, m, _: centred_mean(x0_hat, m, r2[k]), eta)
 
 
 def spectral(
@@ -42,14 +45,22 @@ def spectral(
     schedule: Schedule,
     spectrum: Sequence[torch.Tensor],
     undecided: float = 1.0,
-    share: float = 2 / 3,
+    asks: tuple[float, float] = (0.0, 0.0),
 ) -> Step:
-    """Explore, then settle (page 14): Eq. 14d in two phases, neither of which back-propagates.
+    """Explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
 
     While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, eta = 1,
-    and x_0 is drawn (``guidance.spectral_draw``) with ``share`` of the width 1 - (s_{k-1} / s_k)^2 that is right for
-    a Gaussian prior (Eq. 14h); the last step takes the mean.
+    and x_0 is drawn (``guidance.spectral_draw``) with the width 1 - (s_{k-1} / s_k)^2 that is right for a Gaussian
+    prior (Eq. 14h); the last step takes the mean. Between the levels ``asks`` the guess is first moved as the network
+    itself says (``guidance.asked_guess``), which costs a second pass.
     """
+
+    def guess(k: int, x_k: torch.Tensor, m: Measurement) -> tuple[torch.Tensor, int]:
+        x0_hat = denoise(x_k, k)
+        if not asked(schedule, k, asks):
+            return x0_hat, 1
+        c = spectrum[k].to(x_k.device)
+        return asked_guess(denoise, k, x_k, x0_hat, m, c, schedule.alpha_bar[k]), 2
 
     def mean(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
         return spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
@@ -57,12 +68,18 @@ def spectral(
     def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
         if k == 1:
             return mean(k, x0_hat, m, noise)
-        tau = share * (1 - (schedule.s[k - 1] / schedule.s[k]) ** 2)
+        tau = 1 - (schedule.s[k - 1] / schedule.s[k]) ** 2
         return spectral_draw(x0_hat, m, spectrum[k].to(x0_hat.device), tau, noise, SETTLED)
 
-    explore = by_picture(denoise, schedule, mean, ALL_NEW)
-    settle = by_picture(denoise, schedule, draw, 1.0)
+    explore = by_picture(guess, schedule, mean, ALL_NEW)
+    settle = by_picture(guess, schedule, draw, 1.0)
     return handover(explore, settle, below(undecided, schedule))
+
+
+def asked(schedule: Schedule, k: int, asks: tuple[float, float]) -> bool:
+    """Whether step k asks the network twice; the last step does not."""
+    least, most = asks
+    return k > 1 and least <= schedule.s[k] <= most
 
 
 def relay(

@@ -314,7 +314,6 @@ window.frugalExperiments = (() => {
     const means = JSON.parse(ui.data.textContent); // {task: {method: {passes: [LPIPS, pSNR]}}}
     const {methods} = about;
     const COMPARED = ["dps", "hybrid", "dmps", "spectral"];
-    const STEPS = {dps: (p) => p / 2, hybrid: (p) => Math.round(p / 1.5), dmps: (p) => p, spectral: (p) => p};
     const labels = COMPARED.map((name) => [name, methods[name].label]);
     ui.pictures({given: "given", ...Object.fromEntries(labels), original: "the original"});
     ui.curve("Means over the page's faces at 10, 20 and 40 passes; to the upper left is better", true);
@@ -342,7 +341,7 @@ window.frugalExperiments = (() => {
       const said = [];
       plot();
       for (const name of COMPARED) {
-        const t = STEPS[name](+passes.value());
+        const t = methods[name].within[passes.value()];
         const last = name === "hybrid" ? Math.floor(t / 2) : name === "dmps" ? t : 0;
         const start = performance.now();
         const method = {name, switch: last, ...sizes(job.task, t, last)};

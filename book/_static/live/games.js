@@ -86,7 +86,7 @@
       const lanes = [ui.panels.dps, ui.panels.best];
       const methods = [
         {name: "dps", steps: 100, ...sizes(job.task, 100, 0)},
-        {name: about.best, steps: 20},
+        {name: about.best, steps: about.methods[about.best].within[20]},
       ];
       const seconds = [0, 0];
       for (const lane of lanes) lane.bar(0, 200);
