@@ -121,9 +121,9 @@ def as_classic(module: str) -> str:
 def schedules(pipe: RestorationPipeline) -> dict[str, object]:
     """What the formulas take from Python, by spacing of the steps and their number: schedules, and what the guess
     leaves open, Eqs. 14c and 14e, by k; and the ring of each wave."""
-    found = {}
+    found, asked_for = {}, lengths(pipe)
     for spacing, method in {"even": METHODS["dps"], BEST: METHODS[BEST]}.items():
-        for steps in lengths(pipe):
+        for steps in asked_for:
             schedule, sizes = method.schedule(pipe.scheduler, steps), pipe.step_sizes
             levels = (between(sizes.spectrum, s**2) for s in schedule.s[1:])
             found[f"{spacing} {steps}"] = {
@@ -139,10 +139,10 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
 
 def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
     """{task: {steps: [[switch from which on they hold, zeta, lam], ...]}}, the library's own."""
-    found = {}
+    found, asked_for = {}, lengths(pipe)
     for task, name in TASKS.items():
         found[task] = {}
-        for steps in lengths(pipe):
+        for steps in asked_for:
             rows = found[task][steps] = []
             for switch in range(steps + 1):
                 own = pipe.step_sizes.of(name, switch, steps)

@@ -231,19 +231,19 @@ function spectral_pull(x0_hat, y, A, sigma, c, iterations = 16) {
     : conjugate_gradients(K, residual, 8, same);
   return A.adjoint(u);
 }
+const ASKED = 0.03; // of x: how far apart the two guesses of Eq. 14i are made
+const FARTHEST = 2; // that the covariance is stretched by
 /* Eq. 14i: the guess moved along the network's own covariance times that pull, by a second pass near x. */
-async function asked_guess(guess, S, k, x, x0_hat, {y, A, sigma}) {
+async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}) {
   const p = spectral_pull(x0_hat, y, A, sigma, S.spectrum[k]);
-  const h = (0.03 * Math.sqrt(dot(x, x))) / Math.sqrt(dot(p, p) || Number.MIN_VALUE);
+  const h = (ASKED * Math.sqrt(dot(x, x))) / Math.sqrt(dot(p, p) || Number.MIN_VALUE);
   const factor = (1 - S.alpha_bar[k]) / (h * Math.sqrt(S.alpha_bar[k]));
-  const near = await guess(
-    k,
-    combine((a, b) => a + h * b, x, p),
-  );
+  const further = combine((a, b) => a + h * b, x, p);
+  const near = await guess({S, v}, k, further);
   const Cp = combine((a, b) => (a - b) * factor, near, x0_hat);
   const ACp = A.A(Cp);
   const length = dot(minus(y, A.A(x0_hat)), ACp) / Math.max(dot(ACp, ACp), Number.MIN_VALUE);
-  return combine((a, b) => a + Math.min(Math.max(length, 0), 2) * b, x0_hat, Cp);
+  return combine((a, b) => a + Math.min(Math.max(length, 0), FARTHEST) * b, x0_hat, Cp);
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
 function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
@@ -298,13 +298,17 @@ const waves = (byRing, ring) =>
   zeros(C * P).map((_, i) => byRing[Math.floor(i / P)][parseInt(ring[i % P], 16)]);
 
 /* ---- A method is a step: (k, x_k, noise, m) -> [x_{k-1}, x0_hat], made for a prior {S, v, vjp} and its step
-   sizes. m: {y, A, sigma}; noise: () -> the next standard normal picture. Its `passes` at k count the network: forward, and once more
-   where it is back-propagated. ---- */
+   sizes. m: {y, A, sigma}; noise: () -> the next standard normal picture. Its `passes` at k count the network:
+   forward, and once more where it is back-propagated or asked again. ---- */
 
-const taking = (passes, step) => Object.assign(step, {passes: () => passes});
+const taking = (passes, step) => Object.assign(step, {passes});
+const once = () => 1;
+const twice = () => 2;
+/* The network's guess x0_hat. */
+const guess = async ({S, v}, k, x) => predicted_x0(S, k, await v(x, S.timestep[k]), x);
 
 const dps = ({S, v, vjp}, zeta) =>
-  taking(2, async (k, x, noise, {y, A}) => {
+  taking(twice, async (k, x, noise, {y, A}) => {
     // Eq. 3g
     const out = await v(x, S.timestep[k]);
     const x0_hat = predicted_x0(S, k, out, x);
@@ -312,32 +316,30 @@ const dps = ({S, v, vjp}, zeta) =>
     return [combine((a, g) => a - zeta * g, ancestral(S, k, x, x0_hat, noise()), gradient), x0_hat];
   });
 const dmps = ({S, v}, lam) =>
-  taking(1, async (k, x, noise, {y, A, sigma}) => {
+  taking(once, async (k, x, noise, {y, A, sigma}) => {
     // Eq. 4h
-    const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+    const x0_hat = await guess({S, v}, k, x);
     const score = dmps_score(S, k, x, y, A, sigma);
     const weight = (lam * S.beta[k]) / Math.sqrt(S.alpha[k]);
     return [combine((a, g) => a + weight * g, ancestral(S, k, x, x0_hat, noise()), score), x0_hat];
   });
 const centred = ({S, v}) =>
-  taking(1, async (k, x, noise, {y, A, sigma}) => {
+  taking(once, async (k, x, noise, {y, A, sigma}) => {
     // Eq. 14b
-    const x0_hat = predicted_x0(S, k, await v(x, S.timestep[k]), x);
+    const x0_hat = await guess({S, v}, k, x);
     return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
 /* Explore, ask, settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise;
    between two levels the network is asked twice. */
 const spectral = ({S, v}) => {
-  const guess = async (k, x) => predicted_x0(S, k, await v(x, S.timestep[k]), x);
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
-  const by = (picture, allNew) => {
-    const step = async (k, x, noise, m) => {
-      let x0_hat = await guess(k, x);
-      if (asked(k)) x0_hat = await asked_guess(guess, S, k, x, x0_hat, m);
+  const passes = (k) => (asked(k) ? 2 : 1);
+  const by = (picture, allNew) =>
+    taking(passes, async (k, x, noise, m) => {
+      let x0_hat = await guess({S, v}, k, x);
+      if (asked(k)) x0_hat = await asked_guess({S, v}, k, x, x0_hat, m);
       return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
-    };
-    return Object.assign(step, {passes: (k) => (asked(k) ? 2 : 1)});
-  };
+    });
   const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
   const draw = (k, x0_hat, m, noise) => {
     if (k === 1) return mean(k, x0_hat, m);
@@ -350,7 +352,8 @@ const spectral = ({S, v}) => {
 /* The poster's idea (page 07): the step `early`, and `late` at every k for which `when(k)` holds. */
 function handover(early, late, when) {
   const now = (k) => (when(k) ? late : early);
-  return Object.assign((k, x, noise, m) => now(k)(k, x, noise, m), {passes: (k) => now(k).passes(k)});
+  const passes = (k) => now(k).passes(k);
+  return taking(passes, (k, x, noise, m) => now(k)(k, x, noise, m));
 }
 
 /* name -> step maker */
