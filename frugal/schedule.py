@@ -127,8 +127,22 @@ def ddim(
     ``ALL_NEW`` keeps nothing.
     """
     to = k - 1 if to is None else to
+    kept, new = shares(schedule, k, eta, to)
+    return schedule.alpha_bar[to] ** 0.5 * x0 + kept * eps + new * z
+
+
+def shares(schedule: Schedule, k: int, eta: float, to: int) -> tuple[float, float]:
+    """The factors of kept and of new noise in ``ddim``."""
     alpha_bar, alpha_bar_to = schedule.alpha_bar[k], schedule.alpha_bar[to]
     variance = eta**2 * (1 - alpha_bar_to) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_to)
     variance = 1 - alpha_bar_to if eta == ALL_NEW else variance
-    kept = max(0.0, 1 - alpha_bar_to - variance) ** 0.5
-    return alpha_bar_to**0.5 * x0 + kept * eps + variance**0.5 * z
+    return max(0.0, 1 - alpha_bar_to - variance) ** 0.5, variance**0.5
+
+
+def width(schedule: Schedule, k: int, eta: float) -> float:
+    """tau_k of Eq. 14h (page 14): how wide a draw of x_0 is right for a Gaussian prior, when ``ddim`` goes to k - 1.
+
+    1 - (s_{k-1} / s_k)^2 where eta = 1, 1 - s_{k-1} / s_k where it is 0, and 1 for ``ALL_NEW``.
+    """
+    kept, _ = shares(schedule, k, eta, k - 1)
+    return 1 - kept / (schedule.s[k] * schedule.alpha_bar[k - 1] ** 0.5)

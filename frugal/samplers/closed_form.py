@@ -10,7 +10,7 @@ import torch
 
 from ..guidance import asked_guess, centred_mean, spectral_draw, spectral_mean
 from ..measurement import Measurement
-from ..schedule import ALL_NEW, Schedule, ddim, noise_in
+from ..schedule import ALL_NEW, Schedule, ddim, noise_in, width
 from .others import pigdm
 from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
@@ -46,12 +46,13 @@ def spectral(
     spectrum: Sequence[torch.Tensor],
     undecided: float = 1.0,
     asks: tuple[float, float] = (0.0, 0.0),
+    eta: float = 1.0,
 ) -> Step:
     """Explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
 
-    While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, eta = 1,
-    and x_0 is drawn (``guidance.spectral_draw``) with the width 1 - (s_{k-1} / s_k)^2 that is right for a Gaussian
-    prior (Eq. 14h); the last step takes the mean. Between the levels ``asks`` the guess is first moved as the network
+    While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, x_0 is
+    drawn (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
+    1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean. Between the levels ``asks`` the guess is first moved as the network
     itself says (``guidance.asked_guess``), which costs a second pass.
     """
 
@@ -68,11 +69,11 @@ def spectral(
     def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
         if k == 1:
             return mean(k, x0_hat, m, noise)
-        tau = 1 - (schedule.s[k - 1] / schedule.s[k]) ** 2
+        tau = width(schedule, k, eta)
         return spectral_draw(x0_hat, m, spectrum[k].to(x0_hat.device), tau, noise, SETTLED)
 
     explore = by_picture(guess, schedule, mean, ALL_NEW)
-    settle = by_picture(guess, schedule, draw, 1.0)
+    settle = by_picture(guess, schedule, draw, eta)
     return handover(explore, settle, below(undecided, schedule))
 
 

@@ -1,0 +1,126 @@
+"""Which numbers suit the method on offer, by budget: found by optuna on tuning faces, the same for all tasks.
+
+A trial restores the first ``FEW`` faces for every task, and is judged beside DPS with 200 passes on the same faces: by
+the mean over the tasks of log LPIPS / DPS's, and a decibel of pSNR that is lost beyond ``SPARED`` counts as 1. The
+``AGAIN`` best trials for all tasks, and for each, restore all faces, and the best of these are ``chosen``.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+
+from frugal import RestorationPipeline
+from frugal.base.checks import Refusal
+from frugal.metrics import quality
+from frugal.runs import restore
+from frugal.samplers import BEST, METHODS
+from frugal.samplers.walk import last, walk
+from frugal.settings import Settings
+
+from .behaviour import of, problem
+from .engine import Job
+from .faces import SIGMA
+
+TRIALS = 60
+FEW, AGAIN = 24, 4
+SPARED = 0.1  # dB
+SPACE = {  # name: (least, most), and whether values are drawn by their ratio
+    "spacing": (1.0, 3.0, False),
+    "lowest": (0.0, 90.0, False),
+    "undecided": (0.4, 6.0, True),
+    "least": (0.15, 2.5, True),
+    "most": (1.0, 12.0, True),
+    "eta": (0.5, 1.0, False),
+}
+START = {"spacing": 1.6, "lowest": 50.0, "undecided": 1.0, "least": 0.8, "most": 3.0, "eta": 1.0}
+Numbers = Mapping[str, float]
+Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
+
+
+def then(job: Job) -> dict[str, object]:
+    """{"chosen": {passes: {"all", or a task: numbers}}}."""
+    try:
+        import optuna
+    except ImportError:
+        raise Refusal("optuna: is not installed; pip install optuna") from None
+    x0 = torch.stack(list(job.pictures().values()))
+    full = {t: job.once(("full", t), lambda t=t: at_full_length(job, x0, t)) for t in job.args.tasks}
+    return {"chosen": {passes: search(optuna, job, x0, full, passes) for passes in job.args.passes}}
+
+
+def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], passes: int) -> dict:
+    """{"all", or a task: the numbers that did best}."""
+
+    def judged(numbers: Numbers, task: str, x0: torch.Tensor) -> Scores:
+        return quality(restored(job.pipe, x0, task, passes, numbers, job.args.seed), x0)
+
+    def scored(numbers: Numbers, task: str, count: int) -> Scores:
+        place = (f"{passes} passes", f"{task}, {count} faces, {as_text(numbers)}")
+        return job.once(place, lambda: judged(numbers, task, x0[:count]))
+
+    def losses(numbers: Numbers, count: int) -> dict[str, float]:
+        each = {t: loss(scored(numbers, t, count), full[t], count) for t in full}
+        return {"all": sum(each.values()) / len(each), **each}
+
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=job.args.seed, multivariate=True))
+    study.enqueue_trial(START)
+    within = {
+        name: optuna.distributions.FloatDistribution(least, most, log=by_ratio)
+        for name, (least, most, by_ratio) in SPACE.items()
+    }
+    tried = []
+    for _ in range(TRIALS):
+        trial = study.ask(within)
+        numbers = {name: float(f"{value:.3g}") for name, value in trial.params.items()}
+        tried.append((losses(numbers, FEW), numbers))
+        study.tell(trial, tried[-1][0]["all"])
+    best = {}
+    for kind in ("all", *full):
+        again = sorted(tried, key=lambda one: one[0][kind])[:AGAIN]
+        best[kind] = min((numbers for _, numbers in again), key=lambda n: losses(n, len(x0))[kind])
+    return best
+
+
+def loss(scores: Scores, full: Scores, count: int) -> float:
+    """Of one task, over the first faces."""
+    mean = lambda some, metric: sum(some[metric][:count]) / count
+    lost = mean(full, "psnr") - SPARED - mean(scores, "psnr")
+    return math.log(mean(scores, "lpips") / mean(full, "lpips")) + max(0.0, lost)
+
+
+def as_text(numbers: Numbers) -> str:
+    """ "spacing 1.6, lowest 50, ..."."""
+    return ", ".join(f"{name} {value:g}" for name, value in numbers.items())
+
+
+def at_full_length(job: Job, x0: torch.Tensor, task: str) -> Scores:
+    """DPS with 100 steps on faces x0 (B, C, H, W)."""
+    m = job.pipe.fitting(restore.measure(x0, task, SIGMA, job.args.seed))
+    generators = restore.generators(job.args.seed, x0, "sampler")
+    return quality(job.pipe(m, "dps", generator=generators).images.cpu(), x0)
+
+
+def restored(
+    pipe: RestorationPipeline, x0: torch.Tensor, task: str, passes: int, numbers: Numbers, seed: int
+) -> torch.Tensor:
+    """What the method on offer makes of faces x0 (B, C, H, W) with other numbers; on the CPU."""
+    m = pipe.fitting(restore.measure(x0, task, SIGMA, seed))
+    asks = numbers["least"], numbers["most"]
+    method = replace(METHODS[BEST], spacing=numbers["spacing"], lowest=round(numbers["lowest"]), asks=asks)
+    schedule = method.schedule(pipe.scheduler, method.within(passes, pipe.scheduler))
+    told = {"asks": asks, "undecided": numbers["undecided"], "eta": numbers["eta"]}
+    done = pipe.complete(Settings(schedule.t), BEST, task)
+    step = pipe.step(BEST, done, schedule, m.A.image_shape, **told)
+    generators = restore.generators(seed, x0, "sampler")
+    noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
+    return last(walk(step, schedule, m, noise)).x.cpu()
+
+
+def from_the_start() -> dict[str, list[float]]:
+    """What the search begins with, see ``behaviour``."""
+    pipe, x0 = problem()
+    return {task: of(restored(pipe, x0, task, 8, START, 0)) for task in ("sr4", "inpaint-box")}
