@@ -18,6 +18,7 @@ LEAST = 1e-6  # of sigma in ``spectral_mean``, ten times the rounding of picture
 SMALL = 0.1  # of r: what rounding may put into a direction
 ASKED = 0.03  # of the length of x_k: how far apart the two guesses of ``asked_guess`` are made
 FARTHEST = 2.0  # that the covariance of ``asked_guess`` is stretched by
+STRONGEST = 2.0  # factor of ``at_full_power``: a guess that is weaker knows nothing of the wave
 
 
 def residual_gradient(
@@ -183,3 +184,15 @@ def spectral_draw(
     n = n[:, : m.y[0].numel()].reshape(m.y.shape)
     moved = x0_hat + tau * waves.W(c.to(z).sqrt() * z)
     return spectral_mean(moved, replace(m, y=m.y + tau * m.sigma * n), c, iterations)
+
+
+def at_full_power(x0_hat: torch.Tensor, c: torch.Tensor, v: torch.Tensor, share: float = 1.0) -> torch.Tensor:
+    """Eq. 14j (page 14): the guess with the variance that pictures have along each wave.
+
+    A picture varies by v along a wave, and c of it is open, so the guess, a mean, varies by v - c only: it is smooth.
+    W diag(sqrt(v / (v - c))) W^T gives it v again, the smallest move that does so if all is Gaussian (Freirich,
+    Michaeli & Meir 2021), and ``share`` is how far it goes. c and v (C, H, W). Returns (B, C, H, W).
+    """
+    waves = Waves(x0_hat)
+    factor = (v / (v - c).clamp_min(v / STRONGEST**2)).sqrt().to(x0_hat)
+    return waves.W((1 + share * (factor - 1)) * waves.Wt(x0_hat))

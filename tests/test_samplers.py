@@ -12,7 +12,7 @@ from frugal.guidance import spectral_mean
 from frugal.prior.step_sizes import RINGS, StepSizes, rings
 from frugal.samplers import METHODS, POSTER, others
 from frugal.samplers.walk import last, walk
-from frugal.schedule import ALL_NEW, Schedule, ddim, noise_in
+from frugal.schedule import ALL_NEW, Schedule, ddim, noise_in, width
 from frugal.waves import Waves
 
 SHAPE, N = (3, 8, 8), 192
@@ -208,11 +208,25 @@ def test_a_spectral_draw_has_its_share_of_the_covariance():
 
 
 def test_the_width_of_a_draw_is_that_of_the_reverse_step():
-    """Eq. 14h: beta_k / (1 - alpha_bar_k) is the share of x_0 in the mean of Eq. 0b over sqrt(alpha_bar_{k-1})."""
+    """Eq. 14h: the share of x_0 in the mean of Eq. 0b is beta_k / (1 - alpha_bar_k) times sqrt(alpha_bar_{k-1})."""
     steps = METHODS["spectral"].schedule(DDPMScheduler(), 16)
     for k in steps.steps:
-        width = 1 - (steps.s[k - 1] / steps.s[k]) ** 2
-        assert math.isclose(width, steps.beta[k] / (1 - steps.alpha_bar[k]), rel_tol=1e-9)
+        assert math.isclose(width(steps, k, 1.0), steps.beta[k] / (1 - steps.alpha_bar[k]), rel_tol=1e-9)
+        assert math.isclose(width(steps, k, 1.0), 1 - (steps.s[k - 1] / steps.s[k]) ** 2, rel_tol=1e-9)
+        assert math.isclose(width(steps, k, 0.0), 1 - steps.s[k - 1] / steps.s[k], rel_tol=1e-9)
+        assert width(steps, k, ALL_NEW) == 1
+
+
+def test_a_guess_at_full_power_varies_as_pictures_do():
+    """Eq. 14j, for a Gaussian prior with a variance along each wave; and a wave of which nothing is known stays small."""
+    s2, v = 0.2, 0.1 + torch.rand(SHAPE, generator=seeded(4)).double()
+    waves = Waves(torch.zeros(1, *SHAPE).double())
+    x0 = waves.W(v.sqrt() * normal(20000, *SHAPE, seed=5))
+    guess = waves.W(v / (v + s2) * waves.Wt(x0 + s2**0.5 * normal(20000, *SHAPE, seed=6)))
+    c = v * s2 / (v + s2)
+    found = waves.Wt(guidance.at_full_power(guess, c, v)).var(0)
+    assert (found / v - 1).abs().max() < 0.06 < (waves.Wt(guess).var(0) / v - 1).abs().min()
+    assert same(guidance.at_full_power(guess, v, v), guidance.STRONGEST * guess, 1e-9)
 
 
 def test_some_steps_ask_the_network_twice_and_budgets_count_them():

@@ -25,18 +25,19 @@ from .behaviour import of, problem
 from .engine import Job
 from .faces import SIGMA
 
-TRIALS = 60
-FEW, AGAIN = 24, 4
+TRIALS = 32
+FEW, AGAIN = 24, 3
 SPARED = 0.1  # dB
 SPACE = {  # name: (least, most), and whether values are drawn by their ratio
-    "spacing": (1.0, 3.0, False),
-    "lowest": (0.0, 90.0, False),
-    "undecided": (0.4, 6.0, True),
-    "least": (0.15, 2.5, True),
-    "most": (1.0, 12.0, True),
-    "eta": (0.5, 1.0, False),
+    "spacing": (1.2, 2.6, False),
+    "lowest": (15.0, 85.0, False),
+    "undecided": (0.5, 4.0, True),
+    "least": (0.3, 2.0, True),
+    "most": (2.0, 8.0, True),
+    "eta": (0.7, 1.0, False),
+    "power": (0.0, 2.0, False),
 }
-START = {"spacing": 1.6, "lowest": 50.0, "undecided": 1.0, "least": 0.8, "most": 3.0, "eta": 1.0}
+START = {name: float(value) for name, value in zip(SPACE, (1.6, 50, 1, 0.8, 3, 1, 1))}
 Numbers = Mapping[str, float]
 Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
 
@@ -62,9 +63,9 @@ def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], 
         place = (f"{passes} passes", f"{task}, {count} faces, {as_text(numbers)}")
         return job.once(place, lambda: judged(numbers, task, x0[:count]))
 
-    def losses(numbers: Numbers, count: int) -> dict[str, float]:
-        each = {t: loss(scored(numbers, t, count), full[t], count) for t in full}
-        return {"all": sum(each.values()) / len(each), **each}
+    def loss(numbers: Numbers, kind: str, count: int) -> float:
+        tasks = full if kind == "all" else (kind,)
+        return sum(beside(scored(numbers, t, count), full[t], count) for t in tasks) / len(tasks)
 
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=job.args.seed, multivariate=True))
     study.enqueue_trial(START)
@@ -75,18 +76,17 @@ def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], 
     tried = []
     for _ in range(TRIALS):
         trial = study.ask(within)
-        numbers = {name: float(f"{value:.3g}") for name, value in trial.params.items()}
-        tried.append((losses(numbers, FEW), numbers))
-        study.tell(trial, tried[-1][0]["all"])
+        tried.append({name: float(f"{value:.3g}") for name, value in trial.params.items()})
+        study.tell(trial, loss(tried[-1], "all", FEW))
     best = {}
     for kind in ("all", *full):
-        again = sorted(tried, key=lambda one: one[0][kind])[:AGAIN]
-        best[kind] = min((numbers for _, numbers in again), key=lambda n: losses(n, len(x0))[kind])
+        again = sorted(tried, key=lambda numbers: loss(numbers, kind, FEW))[:AGAIN]
+        best[kind] = min(again, key=lambda numbers: loss(numbers, kind, len(x0)))
     return best
 
 
-def loss(scores: Scores, full: Scores, count: int) -> float:
-    """Of one task, over the first faces."""
+def beside(scores: Scores, full: Scores, count: int) -> float:
+    """What a task adds to the loss, over the first faces."""
     mean = lambda some, metric: sum(some[metric][:count]) / count
     lost = mean(full, "psnr") - SPARED - mean(scores, "psnr")
     return math.log(mean(scores, "lpips") / mean(full, "lpips")) + max(0.0, lost)
@@ -112,7 +112,7 @@ def restored(
     asks = numbers["least"], numbers["most"]
     method = replace(METHODS[BEST], spacing=numbers["spacing"], lowest=round(numbers["lowest"]), asks=asks)
     schedule = method.schedule(pipe.scheduler, method.within(passes, pipe.scheduler))
-    told = {"asks": asks, "undecided": numbers["undecided"], "eta": numbers["eta"]}
+    told = {"asks": asks} | {name: numbers[name] for name in ("undecided", "eta", "power")}
     done = pipe.complete(Settings(schedule.t), BEST, task)
     step = pipe.step(BEST, done, schedule, m.A.image_shape, **told)
     generators = restore.generators(seed, x0, "sampler")

@@ -253,6 +253,12 @@ function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
   const noisy = y.map((v, i) => v + tau * sigma * n[i]);
   return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, c, 8);
 }
+const STRONGEST = 2;
+/* Eq. 14j: the guess with the variance v that pictures have along each wave; c of it is open. */
+function at_full_power(x0_hat, c, v) {
+  const factor = (v_i, c_i) => Math.sqrt(v_i / Math.max(v_i - c_i, v_i / STRONGEST ** 2));
+  return W(times(combine(factor, v, c), Wt(x0_hat)));
+}
 function conjugate_gradients(K, b, iterations, about) {
   let u = zeros(b.length);
   let residual = b;
@@ -329,8 +335,8 @@ const centred = ({S, v}) =>
     const x0_hat = await guess({S, v}, k, x);
     return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
-/* Explore, ask, settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise;
-   between two levels the network is asked twice. */
+/* Explore, ask, settle: all noise new around the mean while s_k is above 1, then draws and Eq. 14d's noise, at
+   the end the mean at full power; between two levels the network is asked twice. */
 const spectral = ({S, v}) => {
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
   const passes = (k) => (asked(k) ? 2 : 1);
@@ -342,7 +348,7 @@ const spectral = ({S, v}) => {
     });
   const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
   const draw = (k, x0_hat, m, noise) => {
-    if (k === 1) return mean(k, x0_hat, m);
+    if (k === 1) return mean(k, at_full_power(x0_hat, S.spectrum[1], S.spectrum[S.t]), m);
     const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
     return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], tau, noise);
   };

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..guidance import asked_guess, centred_mean, spectral_draw, spectral_mean
+from ..guidance import asked_guess, at_full_power, centred_mean, spectral_draw, spectral_mean
 from ..measurement import Measurement
 from ..schedule import ALL_NEW, Schedule, ddim, noise_in, width
 from .others import pigdm
@@ -47,12 +47,13 @@ def spectral(
     undecided: float = 1.0,
     asks: tuple[float, float] = (0.0, 0.0),
     eta: float = 1.0,
+    power: float = 1.0,
 ) -> Step:
     """Explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
 
     While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, x_0 is
     drawn (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
-    1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean. Between the levels ``asks`` the guess is first moved as the network
+    1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean, of a guess ``guidance.at_full_power``. Between the levels ``asks`` the guess is first moved as the network
     itself says (``guidance.asked_guess``), which costs a second pass.
     """
 
@@ -68,7 +69,10 @@ def spectral(
 
     def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
         if k == 1:
-            return mean(k, x0_hat, m, noise)
+            c, v = (
+                spectrum[at].to(x0_hat.device) for at in (1, schedule.t)
+            )  # nothing is known of pure noise
+            return mean(k, at_full_power(x0_hat, c, v, power), m, noise)
         tau = width(schedule, k, eta)
         return spectral_draw(x0_hat, m, spectrum[k].to(x0_hat.device), tau, noise, SETTLED)
 
