@@ -52,7 +52,7 @@ def test_a_picture_comes_out_the_same_alone_and_in_a_batch_of_8(pipe, method):
     batch = pipe(m, method, STEPS, zeta=12.0, generator=seeded(8)).images
     alone = pipe(m[5:6], method, STEPS, zeta=12.0, generator=seeded(8)[5:6]).images
     # A difference of two guesses is divided by its length, and so is their rounding.
-    assert (batch[5:6] - alone).abs().max() < (1e-3 if METHODS[method].asks else 1e-4)
+    assert (batch[5:6] - alone).abs().max() < (1e-3 if METHODS[method].numbers else 1e-4)
 
 
 def test_collapse_switches_picture_by_picture_as_each_would_alone(measurement):

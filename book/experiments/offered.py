@@ -16,6 +16,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from frugal import RestorationPipeline
 from frugal.base.checks import Refusal
 from frugal.metrics import quality
+from frugal.results.statistics import interval
 from frugal.runs import restore
 from frugal.samplers import BEST, METHODS
 from frugal.samplers.walk import last, walk
@@ -43,7 +44,7 @@ Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
 
 
 def then(job: Job) -> dict[str, object]:
-    """{"chosen": {passes: {"all", or a task: numbers}}}."""
+    """{"chosen": {passes: {"all", or a task: {"numbers", and by task what they give minus DPS}}}}."""
     try:
         import optuna
     except ImportError:
@@ -54,7 +55,7 @@ def then(job: Job) -> dict[str, object]:
 
 
 def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], passes: int) -> dict:
-    """{"all", or a task: the numbers that did best}."""
+    """{"all", or a task: {"numbers": that did best, task: {metric: [mean, low, high] minus DPS, over all faces}}}."""
 
     def judged(numbers: Numbers, task: str, x0: torch.Tensor) -> Scores:
         return quality(restored(job.pipe, x0, task, passes, numbers, job.args.seed), x0)
@@ -63,9 +64,11 @@ def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], 
         place = (f"{passes} passes", f"{task}, {count} faces, {as_text(numbers)}")
         return job.once(place, lambda: judged(numbers, task, x0[:count]))
 
+    kinds = {"all": tuple(full), **{task: (task,) for task in full}}
+
     def loss(numbers: Numbers, kind: str, count: int) -> float:
-        tasks = full if kind == "all" else (kind,)
-        return sum(beside(scored(numbers, t, count), full[t], count) for t in tasks) / len(tasks)
+        those = [beside(scored(numbers, task, count), full[task], count) for task in kinds[kind]]
+        return sum(those) / len(those)
 
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=job.args.seed, multivariate=True))
     study.enqueue_trial(START)
@@ -78,11 +81,17 @@ def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], 
         trial = study.ask(within)
         tried.append({name: float(f"{value:.3g}") for name, value in trial.params.items()})
         study.tell(trial, loss(tried[-1], "all", FEW))
-    best = {}
-    for kind in ("all", *full):
+    found = {}
+    for kind, tasks in kinds.items():
         again = sorted(tried, key=lambda numbers: loss(numbers, kind, FEW))[:AGAIN]
-        best[kind] = min(again, key=lambda numbers: loss(numbers, kind, len(x0)))
-    return best
+        best = min(again, key=lambda numbers: loss(numbers, kind, len(x0)))
+        found[kind] = {"numbers": best, **{t: minus(scored(best, t, len(x0)), full[t]) for t in tasks}}
+    return found
+
+
+def minus(scores: Scores, full: Scores) -> dict[str, Sequence[float]]:
+    """{metric: [mean, low, high]} of paired differences."""
+    return {name: interval([a - b for a, b in zip(scores[name], full[name])]) for name in full}
 
 
 def beside(scores: Scores, full: Scores, count: int) -> float:
@@ -109,10 +118,11 @@ def restored(
 ) -> torch.Tensor:
     """What the method on offer makes of faces x0 (B, C, H, W) with other numbers; on the CPU."""
     m = pipe.fitting(restore.measure(x0, task, SIGMA, seed))
-    asks = numbers["least"], numbers["most"]
-    method = replace(METHODS[BEST], spacing=numbers["spacing"], lowest=round(numbers["lowest"]), asks=asks)
+    told = {"asks": (numbers["least"], numbers["most"])}
+    told |= {name: numbers[name] for name in ("undecided", "eta", "power")}
+    spaced = {"spacing": numbers["spacing"], "lowest": round(numbers["lowest"])}
+    method = replace(METHODS[BEST], **spaced, numbers=told)
     schedule = method.schedule(pipe.scheduler, method.within(passes, pipe.scheduler))
-    told = {"asks": asks} | {name: numbers[name] for name in ("undecided", "eta", "power")}
     done = pipe.complete(Settings(schedule.t), BEST, task)
     step = pipe.step(BEST, done, schedule, m.A.image_shape, **told)
     generators = restore.generators(seed, x0, "sampler")

@@ -131,7 +131,7 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
                 "alpha_bar": schedule.alpha_bar,
                 "rings": [None, *(level.tolist() for level in levels)],
                 "r2": [0, *(sizes.left_open(s**2) for s in schedule.s[1:])],
-                "asks": method.asks,
+                **method.numbers,
             }
     ring = "".join(f"{n:x}" for n in rings(pipe.size, pipe.size).flatten().tolist())
     return {"schedules": found, "ring": ring}

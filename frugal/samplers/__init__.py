@@ -1,11 +1,11 @@
 """Every method that the pipeline, the command and the tables know: its step, and what the step is told."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..schedule import Schedule
-from .closed_form import asked, centred, relay, spectral
+from .closed_form import NEVER, asked, centred, relay, spectral
 from .others import daps, ddnm, ddrm, diffpir, mpgd, pigdm, reddiff
 from .poster import dmps, dps, hybrid
 from .walk import Denoise, Step
@@ -20,7 +20,7 @@ class Method:
     parameters  the settings that are its own: "zeta", "lam", "switch"; "r2" and "spectrum" of the prior
     gradient    whether it back-propagates through the network, down to its switch where it has one
     steps       how many it takes where none are asked for; ``spacing`` and ``lowest`` say how they lie
-    asks        between which noise levels a step calls the network twice (``closed_form.spectral``)
+    numbers     what its step is told beside, for every task and number of steps
     svd         whether it needs the singular vectors of A, which an operator of two functions lacks
     """
 
@@ -32,7 +32,7 @@ class Method:
     steps: int = 100
     spacing: float = 1.0
     lowest: int = 0
-    asks: tuple[float, float] | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict)
     svd: bool = False
 
     def schedule(self, scheduler: Any, steps: int) -> Schedule:
@@ -46,7 +46,8 @@ class Method:
 
     def calls(self, schedule: Schedule) -> int:
         """How many network calls a ``schedule`` costs."""
-        return schedule.t + sum(asked(schedule, k, self.asks) for k in schedule.steps if self.asks)
+        asks = self.numbers.get("asks", NEVER)
+        return schedule.t + sum(asked(schedule, k, asks) for k in schedule.steps)
 
     def passes(self, scheduler: Any, steps: int) -> int:
         """What so many steps cost, calls and back-propagations; with a switch half of them are late."""
@@ -58,8 +59,8 @@ class Method:
 
     def step(self, denoise: Denoise, schedule: Schedule, given: Mapping[str, Any], **told: Any) -> Step:
         """The step, by its own among the arguments ``given``; ``told`` are others."""
-        own = {name: given[name] for name in self.parameters} | ({"asks": self.asks} if self.asks else {})
-        return self.make(denoise, schedule, **own | told)
+        own = {name: given[name] for name in self.parameters}
+        return self.make(denoise, schedule, **own | self.numbers | told)
 
     def divided(self, passes: int, steps: int) -> tuple[int, int]:
         """Passes of so many steps as network calls, and how many of these were back-propagated."""
@@ -67,13 +68,16 @@ class Method:
         return passes - backprops, backprops
 
 
+# The numbers of ``spectral`` that a search found (``book/experiments/offered.py``), with its spacing and lowest level.
+SEARCHED = {"undecided": 1.0, "asks": (0.8, 3.0), "eta": 1.0}
+
 # Okabe & Ito's colours for the poster's three, mostly Tol's for the others.
 METHODS = {
     "dps": Method(dps, "DPS", "#0072B2", ("zeta",), gradient=True),
     "dmps": Method(dmps, "DMPS", "#D55E00", ("lam",)),
     "hybrid": Method(hybrid, "hybrid", "#009E73", ("zeta", "lam", "switch"), gradient=True),
     "centred": Method(centred, "centred", "#E69F00", ("r2",)),
-    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 16, 1.6, 50, (0.8, 3.0)),
+    "spectral": Method(spectral, "spectral", "#CC6677", ("spectrum",), False, 16, 1.6, 50, SEARCHED),
     "relay": Method(relay, "relay", "#AA4499", ("r2", "switch"), gradient=True),
     "pigdm": Method(pigdm, "ΠGDM", "#56B4E9", gradient=True),
     "ddrm": Method(ddrm, "DDRM", "#882255", svd=True),

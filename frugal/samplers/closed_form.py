@@ -15,6 +15,7 @@ from .others import pigdm
 from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
 
+NEVER = 0.0, 0.0  # between these levels of noise no step lies
 SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
 # (k, x_k, m) -> the guess x0_hat, and the passes that it took.
 Guess = Callable[[int, torch.Tensor, Measurement], tuple[torch.Tensor, int]]
@@ -44,9 +45,9 @@ def spectral(
     denoise: Denoise,
     schedule: Schedule,
     spectrum: Sequence[torch.Tensor],
-    undecided: float = 1.0,
-    asks: tuple[float, float] = (0.0, 0.0),
-    eta: float = 1.0,
+    undecided: float,
+    asks: tuple[float, float],
+    eta: float,
     power: float = 1.0,
 ) -> Step:
     """Explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
