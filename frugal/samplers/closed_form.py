@@ -47,7 +47,7 @@ def spectral(
     spectrum: Sequence[torch.Tensor],
     undecided: float,
     asks: tuple[float, float],
-    eta: float,
+    eta: float = 1.0,
     power: float = 1.0,
 ) -> Step:
     """Explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
