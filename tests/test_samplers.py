@@ -185,6 +185,7 @@ def test_what_a_guess_leaves_open_by_frequency_is_read_off_the_prior():
     assert sizes.left_open_by_wave(1e-6, (3, 8, 8)).max() <= 1e-6  # never more than the noise
     assert (sizes.left_open_by_wave(0.1, (1, 8, 8)) == torch.full((1, 8, 8), sizes.left_open(0.1))).all()
     assert rings(64, 64).unique().tolist() == list(range(RINGS))
+    assert rings(128, 128).unique().tolist() == list(range(RINGS))
 
 
 def test_a_spectral_draw_has_its_share_of_the_covariance():

@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 import torch
-from examples import small_pipe
+from examples import folder_of_faces, small_pipe
 from experiments import command, stamp, switches, tuning
 from experiments.faces import SIGMA, Faces
 
-from frugal import images, metrics
+from frugal import RestorationPipeline, images, metrics
 from frugal.prior import digest
-from frugal.prior.step_sizes import STEPS, StepSizes, read
+from frugal.prior.step_sizes import STEPS, StepSizes, read, rings
 from frugal.runs import restore
 
 
@@ -121,6 +121,18 @@ def test_what_is_chosen_becomes_the_priors_step_sizes_and_finished_tasks_are_kep
     content, sizes = json.loads(out.read_text()), read(tmp_path, digest(pipe.unet))
     assert sizes.of("sr16", 0, 100) == content["chosen"]["sr16"]["0"]
     assert set(stamp.STAMP) <= set(content["meta"]) and len(content["meta"]["pictures"]) == 1
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_what_a_guess_leaves_open_is_written_into_a_folder_without_step_sizes(size, tmp_path):
+    prior, faces = tmp_path / "prior", folder_of_faces(tmp_path / "faces", 1)
+    small_pipe(size).save_pretrained(prior)
+    given = ["--images", str(faces), "--prior", str(prior), "--into", str(prior), "--device", "cpu"]
+    assert command.main(["spectrum", *given, "--out", str(tmp_path / "spectrum.json")]) == 0
+    sizes = RestorationPipeline.from_pretrained(str(prior)).step_sizes
+    for s2, error in sizes.errors.items():
+        by_wave = torch.tensor(sizes.spectrum[s2])[:, rings(size, size)]
+        assert by_wave.mean().item() == pytest.approx(error, rel=1e-4)
 
 
 def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x0):

@@ -18,8 +18,8 @@ SEED = 0  # of the noises, and of the first sheet of samples
 
 def then(job: Job) -> dict[str, object]:
     """{"pictures": distances and errors without a prior, "priors": {NAME: {...}}}."""
-    args = job.args
-    held_out, training = (read_pictures(paths, 64, args.crop) for paths in (args.val, args.images))
+    args, size = job.args, job.pipe.size
+    held_out, training = (read_pictures(paths, size, args.crop) for paths in (args.val, args.images))
     job.content["meta"] |= {"training_pictures": len(training), "held_out_pictures": len(held_out)}
     pictures = {
         "held out to nearest training picture": summary(nearest(unit(held_out), training)),

@@ -3,8 +3,6 @@
 The rings of ``step_sizes.RINGS`` share a number. ``--into`` writes them into a prior's folder.
 """
 
-import json
-
 import torch
 
 from frugal import RestorationPipeline
@@ -13,6 +11,7 @@ from frugal.prior.step_sizes import FILE, rings
 from frugal.schedule import Schedule
 from frugal.waves import Waves
 
+from . import stamp
 from .behaviour import Numbers, problem, rounded
 from .engine import Job
 
@@ -27,9 +26,18 @@ def then(job: Job) -> dict[str, object]:
     x0 = torch.stack(list(job.pictures().values())).to(job.pipe.device)
     spectrum = left_open(job.pipe, x0, LEVELS, DRAWS, job.args.seed)
     if job.args.into:
-        file = job.args.into / FILE
-        files.write_json(file, json.loads(file.read_text()) | {"spectrum": spectrum})
+        file, count = job.args.into / FILE, rings(*x0.shape[2:]).flatten().bincount().float()
+        new = {"meta": job.content["meta"], "tuned": {}, "errors": means(spectrum, count)}
+        files.write_json(file, new | stamp.content(file) | {"spectrum": spectrum})
     return {"spectrum": spectrum}
+
+
+def means(spectrum: Spectrum, count: torch.Tensor) -> dict[str, float]:
+    """The error per number, for a prior that has no other measurement of it: the mean over all waves.
+
+    count: how many waves have a ring.
+    """
+    return {s2: (torch.tensor(lines) @ count / count.sum()).mean().item() for s2, lines in spectrum.items()}
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from ..base.files import understood
 
 FILE = "step_sizes.json"
 STEPS = 100  # of the tuning
-RINGS = 12  # of frequency: the mean alone, and eleven to the finest wave of 64 x 64 pixels, as wide as high
+RINGS = 12  # of frequency: the mean alone, and eleven to the picture's finest wave, or that of 64 x 64 pixels
 RULE = {"zeta": 6.0, "lam": 1.0}  # for a prior or a task without a tuning
 
 
@@ -81,7 +81,8 @@ def rings(height: int, width: int) -> torch.Tensor:
     ring 1, and the others are even in the logarithm.
     """
     f = (torch.arange(height)[:, None] ** 2 + torch.arange(width) ** 2).sqrt()
-    edges = torch.logspace(math.log10(1.5), math.log10(64 * 2**0.5), RINGS - 1)[:-1]
+    finest = math.hypot(max(64, height), max(64, width))
+    edges = torch.logspace(math.log10(1.5), math.log10(finest), RINGS - 1)[:-1]
     return torch.bucketize(f, torch.cat([torch.tensor([0.5]), edges]))
 
 
