@@ -66,7 +66,8 @@ class Run:
     state.safetensors   network, mean, optimizer, progress and settings: one file, whole or absent, not pickled
     curve.jsonl         a line for each validation
     samples/            sheets of pictures that the model drew
-    model_index.json, scheduler/, unet/   the averaged weights in diffusers' format
+    model_index.json, scheduler/, unet/   the averaged weights in diffusers' format, with 16 bits a number, which is how a
+                        prior ships; the state has all bits
 
     out: the folder, made where it does not exist. unet, scheduler: what is trained; a state in the folder
     takes the place of the network's weights. settings: JSON values that have to be the same when the run goes
@@ -189,11 +190,11 @@ class Run:
         return line
 
     def export(self) -> None:
-        """Write the averaged weights in diffusers' format, each file whole."""
-        partial = self.out / "prior.part"
+        """Write the averaged weights in diffusers' format and half precision, each file whole."""
+        partial, stored = self.out / "prior.part", deepcopy(self.averaged).half()
         try:
             with explained(self.out):
-                DDPMPipeline(self.averaged, self.scheduler).save_pretrained(partial)
+                DDPMPipeline(stored, self.scheduler).save_pretrained(partial)
                 for file in (path for path in partial.rglob("*") if path.is_file()):
                     final = self.out / file.relative_to(partial)
                     final.parent.mkdir(exist_ok=True)
