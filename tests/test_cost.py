@@ -30,6 +30,21 @@ def test_prices_are_found_again(monkeypatch):
     assert found.seconds(10, 100, 50, batch=4) == pytest.approx(10 * (0.2 + 0.15) + 3 * 100 * 0.01)
 
 
+def test_processes_share_the_pictures_and_the_largest_share_takes_longest():
+    """Seven pictures by three processes: three, in two batches of two."""
+    assert TRUE.seconds(7, 100, 50, 2, processes=3) == pytest.approx(3 * (0.2 + 0.15) + 2 * 100 * 0.01)
+    assert TRUE.of_work(4).seconds(1, 100, 50, 1) == pytest.approx(4 * (0.2 + 0.15) + 100 * 0.01)
+
+
+def test_the_work_of_a_pass_is_that_of_its_convolutions():
+    """small_pipe's by hand, 2 for a multiplication and an addition; what has no pixels is left out."""
+    pixels, config = 32**2, small_pipe(32).unet.config
+    convolutions = [(3, 8), (8, 3), *[(8, 8)] * 6, (16, 8), (8, 8), (16, 8), (8, 8)]
+    by_hand = sum(2 * 9 * a * b for a, b in convolutions) * pixels + 2 * 2 * 16 * 8 * pixels
+    assert cost.work(config, 32) == pytest.approx(by_hand, rel=0.01)
+    assert cost.work(config, 64) == pytest.approx(4 * by_hand, rel=0.01)
+
+
 def test_prices_of_a_real_network_are_no_less_than_nothing():
     found = cost.prices(small_pipe(), batch=2)
     assert min(vars(found).values()) >= 0 < found.forward

@@ -1,13 +1,16 @@
-"""What a restoration costs: Eq. 7b (page 07), with three prices that a few seconds of timing find."""
+"""What a restoration costs: Eqs. 7b and 7c (page 07), with three prices that a few seconds of timing find."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
+from diffusers import UNet2DModel
 from scipy.optimize import nnls
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..operators import make
 from ..pipeline import RestorationPipeline
@@ -26,10 +29,17 @@ class Prices:
     product: float
     call: float
 
-    def seconds(self, pictures: int, calls: int, backprops: int, batch: int) -> float:
-        """Eq. 7b: of so many pictures in batches, with ``calls`` network calls each, some back-propagated."""
-        times = calls * self.forward + backprops * self.product
-        return pictures * times + math.ceil(pictures / batch) * calls * self.call
+    def seconds(self, pictures: int, calls: int, backprops: int, batch: int, processes: int = 1) -> float:
+        """Eq. 7b: of so many pictures in batches, with ``calls`` network calls each, some back-propagated.
+
+        Shared by processes, each of which has these prices for itself: the time of the largest share.
+        """
+        share, times = math.ceil(pictures / processes), calls * self.forward + backprops * self.product
+        return share * times + math.ceil(share / batch) * calls * self.call
+
+    def of_work(self, ratio: float) -> "Prices":
+        """Eq. 7c: of a network, or a size of picture, whose pass is so many times the ``work``."""
+        return Prices(self.forward * ratio, self.product * ratio, self.call)
 
 
 STEPS = 4  # of the restorations that are timed
@@ -52,6 +62,17 @@ def prices(pipe: RestorationPipeline, batch: int = 10) -> Prices:
     times = median_seconds(*(partial(restored, *run) for run in runs), repeats=3)
     terms = [[n * STEPS / s, n * (STEPS - k) / s, STEPS / s] for (n, k), s in zip(runs, times)]
     return Prices(*nnls(torch.tensor(terms, dtype=torch.float64).numpy(), [1.0] * len(runs))[0].tolist())
+
+
+def work(config: Mapping[str, Any], size: int) -> float:
+    """Floating-point operations of a pass of one picture of ``size`` pixels a side, counted without computing any.
+
+    config: of a ``UNet2DModel``. Matrix products and convolutions count, which are nearly all of it.
+    """
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        unet = UNet2DModel.from_config(config)
+        unet(torch.empty(1, unet.config["in_channels"], size, size), torch.zeros(1))
+    return counter.get_total_flops()
 
 
 def median_seconds(*calls: Callable[[], torch.Tensor], repeats: int = 7) -> list[float]:
