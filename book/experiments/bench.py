@@ -107,7 +107,7 @@ def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:
 class AnySize(RestorationPipeline):
     """A pipeline that does not refuse pictures of another size than the prior was trained for."""
 
-    def fitting(self, measurement: Measurement) -> Measurement:
+    def fitting(self, measurement: Measurement, method: str | None = None) -> Measurement:
         """The measurement as it is."""
         return measurement
 
