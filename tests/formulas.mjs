@@ -2,11 +2,11 @@
 import fs from "node:fs";
 import vm from "node:vm";
 
+const {cases, size, schedules, steps, ring, x0, noise, seen} = JSON.parse(fs.readFileSync(process.argv[2]));
 const formulas = fs.readFileSync(new URL("../book/play/formulas.js", import.meta.url), "utf8");
 const names = "OPERATORS, METHODS, walk, pinv, scheduled, normals";
-const F = vm.runInThisContext(`(() => {${formulas}\nreturn {${names}};})()`);
+const F = vm.runInThisContext(`(() => {const CONSTANTS = {size: ${size}};${formulas}\nreturn {${names}};})()`);
 
-const {cases, schedules, steps, ring, x0, noise, seen} = JSON.parse(fs.readFileSync(process.argv[2]));
 const picture = Float64Array.from(x0);
 const v = async (x, t) => x.map((a) => 0.9 * Math.sin(a) - 0.3 * a + t / 2000); // a network that is a formula
 const vjp = async (x, t, u) => u.map((w, i) => w * (0.9 * Math.cos(x[i]) - 0.3));

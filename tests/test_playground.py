@@ -33,22 +33,23 @@ def own(method, steps=STEPS):
     return {"switch": steps // 2 if method == "hybrid" else 0, "zeta": 3.0, "lam": 0.5}
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """{(task, method): (what JavaScript gives, what Python gives)}."""
-    shipped = RestorationPipeline.from_pretrained()
+@pytest.fixture(scope="module", params=[64, 32])
+def both(request, tmp_path_factory):
+    """{(task, method): (what JavaScript gives, what Python gives)}, of pictures of two sizes."""
+    size, shipped = request.param, RestorationPipeline.from_pretrained()
+    shipped.unet.register_to_config(sample_size=size)
     pipe = RestorationPipeline(Formula(), shipped.scheduler)
     pipe.step_sizes = shipped.step_sizes
-    x0 = images.shipped("faces", limit=1).double()
+    x0 = images.shipped("faces", size, 1).double()
     noise = torch.randn(3 * STEPS + 1, *x0.shape, generator=seeded(1), dtype=torch.float64)
     written = play.schedules(shipped)
     cases, python = [], {}
     for task, name in play.TASKS.items():
-        A = operators.make(name)
+        A = operators.make(name, x0.shape[1:])
         m = A.measure(x0, SIGMA, seeded(2))
         for method in SHOWN:
             schedule, given = pipe.schedule(method, STEPS), Complete(STEPS, **own(method))
-            step = pipe.step(method, given, schedule, (3, 64, 64))
+            step = pipe.step(method, given, schedule, x0.shape[1:])
             end = last(walk(step, schedule, m, iter(noise).__next__))
             python[task, method] = {
                 "x": end.x,
@@ -59,9 +60,9 @@ def both(tmp_path_factory):
             }
             case = {"task": task, "method": method, "y": m.y.flatten().tolist(), "sigma": SIGMA}
             cases.append({**case, **own(method)})
-    seen = (~operators.patterns.box_mask((3, 64, 64))).int().flatten().tolist()
+    seen = (~operators.patterns.box_mask(x0.shape[1:])).int().flatten().tolist()
     shared = {"x0": x0.flatten().tolist(), "noise": noise.flatten(1).tolist(), "seen": seen}
-    shared |= {"schedules": written["schedules"], "steps": STEPS, "ring": written["ring"]}
+    shared |= {**written, "steps": STEPS}
     answer = by_node("formulas.mjs", {"cases": cases, **shared}, tmp_path_factory.mktemp("formulas"))
     return dict(zip(python, zip(answer["out"], python.values()))), answer["normals"]
 

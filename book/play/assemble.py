@@ -58,14 +58,17 @@ def assemble(folder: Path, cache: Path) -> str | None:
     formulas = (HERE / "formulas.js").read_text()
     worker = "\n".join([bundle, constants, formulas, (HERE / "worker.js").read_text()])
     with whole(folder / "formulas.js") as partial:  # the page computes measurements with them
-        partial.write_text(f"window.frugalFormulas = (() => {{\n{formulas}\nreturn {{{PAGES}}};\n}})();\n")
+        size = f"const CONSTANTS = {{size: {pipe.size}}};"
+        partial.write_text(
+            f"window.frugalFormulas = (() => {{\n{size}\n{formulas}\nreturn {{{PAGES}}};\n}})();\n"
+        )
     weights = (prior.locate(PRIOR) / "unet" / WEIGHTS).read_bytes()
     graphs = {name: packed((HERE / f"{name}.onnx").read_bytes()) for name in ("forward", "vjp")}
     script(folder / "engine.js", {"worker": worker, "engine": packed(wasm)})
     script(folder / "prior.js", {"weights": packed(weights), "place": WEIGHTS, **graphs})
     size = sum((folder / name).stat().st_size for name in ("engine.js", "prior.js"))
     methods = {name: told(METHODS[name], pipe) for name in (BEST, *POSTER)}
-    about = {"megabytes": round(size / 1e6), "faces": faces(), "steps": STEPS, "sizes": sizes(pipe)}
+    about = {"megabytes": round(size / 1e6), "faces": faces(pipe.size), "steps": STEPS, "sizes": sizes(pipe)}
     about |= {"methods": methods, "best": BEST}
     script(folder / "about.js", about)
     (folder / "LICENSE-onnxruntime.txt").write_text(licence())
@@ -119,8 +122,8 @@ def as_classic(module: str) -> str:
 
 
 def schedules(pipe: RestorationPipeline) -> dict[str, object]:
-    """What the formulas take from Python, by spacing of the steps and their number: schedules, and what the guess
-    leaves open, Eqs. 14c and 14e, by k; and the ring of each wave."""
+    """What the formulas take from Python: the size of the pictures; by spacing of the steps and their number the
+    schedules, and what the guess leaves open, Eqs. 14c and 14e, by k; and the ring of each wave."""
     found, asked_for = {}, lengths(pipe)
     for spacing, method in {"even": METHODS["dps"], BEST: METHODS[BEST]}.items():
         for steps in asked_for:
@@ -134,7 +137,7 @@ def schedules(pipe: RestorationPipeline) -> dict[str, object]:
                 **method.numbers,
             }
     ring = "".join(f"{n:x}" for n in rings(pipe.size, pipe.size).flatten().tolist())
-    return {"schedules": found, "ring": ring}
+    return {"size": pipe.size, "schedules": found, "ring": ring}
 
 
 def sizes(pipe: RestorationPipeline) -> dict[str, dict[int, list[list[float]]]]:
@@ -169,9 +172,9 @@ def told(method: Method, pipe: RestorationPipeline) -> dict[str, object]:
     }
 
 
-def faces() -> list[str]:
-    """Shipped faces as addresses that hold them."""
-    paths = images.find(images.SHIPPED / "faces")[:FACES]
+def faces(size: int) -> list[str]:
+    """Shipped faces as addresses that hold them, of so many pixels or more; the page makes them smaller."""
+    paths = images.find(images.SHIPPED / ("faces" if size <= images.SMALL else "faces_256"))[:FACES]
     return [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in paths]
 
 

@@ -1,9 +1,10 @@
 "use strict";
 /* The book's formulas in JavaScript, with its equation numbers, one function for each of the Python
    functions of the same name; `tests/test_playground.py` holds them together. A picture is a Float64Array
-   of 3 N N numbers in [-1, 1], colour by colour, row by row. */
+   of 3 N N numbers in [-1, 1], colour by colour, row by row. CONSTANTS, from Python: the size N is the
+   prior's. */
 
-const N = 64;
+const N = CONSTANTS.size;
 const P = N * N;
 const C = 3;
 const combine = (f, ...xs) => xs[0].map((_, i) => f(...xs.map((x) => x[i])));

@@ -1,5 +1,5 @@
 /* The playground's worker: the engine, formulas.js and this, in one text, so that a page from a file can
-   start it. CONSTANTS, from Python: {schedules: {"even STEPS", "METHOD STEPS": {timestep,
+   start it. CONSTANTS, from Python: {size, schedules: {"even STEPS", "METHOD STEPS": {timestep,
    alpha_bar, r2, rings}}, ring}. */
 
 let ort = null;

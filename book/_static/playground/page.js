@@ -1,7 +1,7 @@
 "use strict";
 /* The playground's form: what is chosen, and the run of it. */
 (() => {
-  const {P, make, draw, preview, read} = window.frugalPictures;
+  const {N, P, make, draw, preview, read} = window.frugalPictures;
   const {about, missing, thrifty, sizes, load, run: runs, stop} = window.frugalNetwork;
   const {given} = window.frugalFormulas || {};
   const state = window.frugalState;
@@ -192,6 +192,12 @@
 
   /* ---- The form ---- */
 
+  function sized() {
+    // by the prior's pictures
+    for (const id of ["picture", "seen", "truth"]) Object.assign($(id), {width: N, height: N});
+    for (const f of [4, 16])
+      $("task").querySelector(`[value=sr${f}]`).textContent = `enlarge ${N / f} × ${N / f} pixels`;
+  }
   function menus() {
     about.faces.forEach((address, i) => {
       const label = make("label");
@@ -278,6 +284,7 @@
       changed,
     };
     brush = {...window.frugalBrush($("picture"), paint), paint};
+    sized();
     menus();
     wire();
     brush.hideMiddle();
