@@ -1,16 +1,21 @@
 """Prices of network calls, the forecast made of them, and the switch that lowers them."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
-from examples import folder_of_faces, small_pipe
+from diffusers import UNet2DModel
+from examples import folder_of_faces, saved, small_pipe
+from experiments import bench, command, scale
 
 from frugal import RestorationPipeline, Settings, images, metrics
 from frugal.base.checks import Refusal
 from frugal.runs import cost, evaluate
 from frugal.runs.restore import restore
 from frugal.samplers import METHODS
+from frugal.training.network import new_prior
 
 TRUE = cost.Prices(forward=2e-3, product=3e-3, call=10e-3)
 
@@ -43,6 +48,50 @@ def test_the_work_of_a_pass_is_that_of_its_convolutions():
     by_hand = sum(2 * 9 * a * b for a, b in convolutions) * pixels + 2 * 2 * 16 * 8 * pixels
     assert cost.work(config, 32) == pytest.approx(by_hand, rel=0.01)
     assert cost.work(config, 64) == pytest.approx(4 * by_hand, rel=0.01)
+
+
+def test_pictures_of_other_sizes_than_the_priors_can_be_timed():
+    assert bench.restoration_of(small_pipe(32), "dps", 1, 16, 1).shape == (1, 3, 16, 16)
+
+
+def test_the_large_network_is_that_of_ddpm_celebahq_256():
+    with torch.device("meta"):
+        assert sum(p.numel() for p in UNet2DModel.from_config(scale.LARGE).parameters()) == 113_673_219
+
+
+def test_the_documented_prior_of_128_pixels_fits_its_file_and_its_time():
+    """By the rate of the sixth part of faces64, in proportion to the operations of a pass."""
+    root = Path(__file__).parents[1]
+    command = next(
+        line
+        for line in (root / "book/reproduce.md").read_text().splitlines()
+        if line.startswith("frugal train")
+    )
+    first, second = (dict(re.findall(r"--([a-z-]+) ([^-]+)", part)) for part in command.split("&&"))
+    unet, _ = new_prior(int(first["size"]), [int(c) for c in first["channels"].split()], 0)
+    assert 2 * sum(p.numel() for p in unet.parameters()) < 40e6
+    card = (root / "frugal/priors/faces64/README.md").read_text()
+    pictures, seconds = re.search(r"\(([\d,]+) pictures seen, (\d+) s on one NVIDIA H200", card).groups()
+    ratio = cost.work(unet.config, 128) / cost.work(RestorationPipeline.from_pretrained().unet.config, 64)
+    asked = sum(int(part["steps"]) * int(part["batch-size"]) for part in (first, second))
+    assert asked / int(pictures.replace(",", "")) * int(seconds) * ratio < 21 * 60  # and four to compile
+
+
+def test_predictions_stand_beside_what_was_measured(tmp_path, monkeypatch):
+    """The experiment on small networks: the large one is read from its folder, and what no one measured is null."""
+    small = {"down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"], "norm_num_groups": 4}
+    monkeypatch.setattr(scale, "LARGE", small | {"sample_size": 32, "block_out_channels": [8]})
+    monkeypatch.setattr(scale, "PIXELS", (16,))
+    monkeypatch.setattr(scale, "memory", lambda *of: {"bytes": len(of)})
+    out, prior = tmp_path / "scale.json", saved(small_pipe(32), tmp_path / "prior")
+    assert command.main(["scale", "--prior", str(prior), "--device", "cpu", "--out", str(out)]) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert sum("bytes" in row for row in rows) == 2 and len({row["what"] for row in rows}) == len(rows)
+    many = {row["what"]: row for row in rows if "10,000" in row["what"]}
+    assert len(many) == 9 and {row["seconds"] for row in many.values()} == {None}
+    by_the_poster = [seconds for what, seconds in many.items() if what.startswith("hybrid") and "GPU" in what]
+    hours = [row["predicted"] / 3600 for row in by_the_poster]
+    assert hours == pytest.approx([10_000 * 13.455 / 3600, 1250 * 13.455 / 3600])
 
 
 def test_prices_of_a_real_network_are_no_less_than_nothing():

@@ -43,9 +43,9 @@ def test_every_measured_file_has_a_command_and_a_line_on_the_page():
 
 
 def test_a_record_of_history_says_why_it_is_not_renewed():
-    assert [name for name, experiment in EXPERIMENTS.items() if experiment.history] == ["bench"]
+    assert [name for name, experiment in EXPERIMENTS.items() if experiment.history] == ["bench", "scale"]
     assert "the machine and the day that its stamp names" in EXPERIMENTS["bench"].history
-    assert content("bench")["meta"]["device"]
+    assert content("bench")["meta"]["device"] and content("scale")["meta"]["device"]
 
 
 def test_the_last_station_of_the_training_is_the_prior_that_ships():

@@ -1,7 +1,8 @@
 """Sphinx extension: ```{measured} FILE NAME ...``` is a table of a results file in book/measured.
 
 A line for each name: that variant's paired difference from the library's own runs, with its 95 % interval.
-Without names, how the rows were made. A file or a name that is not there stops the build.
+Without names, how the rows were made. ```{predicted} FILE``` is a table of what was predicted and what was measured.
+A file or a name that is not there stops the build.
 """
 
 import json
@@ -17,6 +18,7 @@ from frugal.metrics import METRICS
 from frugal.results.rows import Rows
 
 MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
+UNITS = ((86400, "days"), (3600, "h"), (60, "min"))
 
 
 def line(rows: Rows, name: str) -> list[str]:
@@ -47,21 +49,51 @@ class Measured(SphinxDirective):
         path = Path(self.env.relfn2path(f"measured/{file}")[1])
         self.env.note_dependency(str(path))
         try:
-            meta, found = json.loads(path.read_text()).values()
-            rows = Rows(found)
-            minus = [f"{METRICS[key].heading} minus ours" for key in rows.metrics]
-            head = ["variant", "of, on", *minus]
-            cells = [head, ["---"] * len(head), *(line(rows, name) for name in names)]
-            lines = [f"| {' | '.join(row)} |" for row in cells]
-            lines = lines if names else [MADE.format(**{**meta, **meta["arguments"]})]
+            lines = self.lines(json.loads(path.read_text()), names)
         except Exception as error:  # whatever is wrong with the file, the build says so and stops
-            raise self.error(f"measured: {' '.join(self.arguments)}: {error!r}") from error
+            raise self.error(f"{self.name}: {' '.join(self.arguments)}: {error!r}") from error
         table = nodes.Element()
         self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, table)
         return table.children
 
+    def lines(self, content: dict[str, Any], names: list[str]) -> list[str]:
+        """The Markdown of it."""
+        meta, rows = content["meta"], Rows(content["rows"])
+        if not names:
+            return [MADE.format(**{**meta, **meta["arguments"]})]
+        minus = [f"{METRICS[key].heading} minus ours" for key in rows.metrics]
+        return markdown(["variant", "of, on", *minus], [line(rows, name) for name in names])
+
+
+class Predicted(Measured):
+    """The directive ``predicted``."""
+
+    def lines(self, content: dict[str, Any], names: list[str]) -> list[str]:
+        """A line for every row, {"what", "predicted", "seconds" or "bytes"}, empty where there is no prediction."""
+        cells = [[row["what"], said(row.get("predicted"), ""), had(row)] for row in content["rows"]]
+        return [f"{content['meta']['device']}:", "", *markdown(["what", "predicted", "measured"], cells)]
+
+
+def had(row: dict[str, Any]) -> str:
+    """What was measured of a row."""
+    return f"{row['bytes'] / 1e9:.2f} GB" if "bytes" in row else said(row["seconds"], "not measured")
+
+
+def said(seconds: float | None, nothing: str) -> str:
+    """A time with a unit that suits it."""
+    if seconds is None:
+        return nothing
+    size, unit = next((one for one in UNITS if seconds >= 2 * one[0]), (1, "s"))
+    return f"{seconds / size:.3g} {unit}"
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """The lines of a table."""
+    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
+
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Tell Sphinx of the directive."""
+    """Tell Sphinx of the directives."""
     app.add_directive("measured", Measured)
+    app.add_directive("predicted", Predicted)
     return {"parallel_read_safe": True}

@@ -12,6 +12,7 @@ from . import (
     published,
     rule,
     samples,
+    scale,
     search,
     seeds,
     spectrum,
@@ -112,6 +113,13 @@ EXPERIMENTS = {
     ),
     "samples": Experiment(
         samples, "FACES SEED", (behaviour.drawing,), options={"pictures": None}, alone=True
+    ),
+    "scale": Experiment(
+        scale,
+        "PIXELS STEPS BATCH MANY ASKED",
+        folders={"images?": "folder of faces, which one process and two restore"},
+        options={"limit": 200},
+        history=bench.HISTORY,
     ),
     "search": Experiment(
         search,
