@@ -1,13 +1,14 @@
 """The shipped pictures: what they are, and that their script and README agree with them."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from examples import loaded
 from PIL import Image
 
-from frugal import images
+from frugal import images, metrics
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,21 @@ def test_script_refuses(script, arguments, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         script.arguments()
     assert "error: --" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_packed_pictures_have_the_frame_and_the_size_and_a_name_counts_once(tmp_path):
+    packer, (photo, *_) = (
+        loaded(images.SHIPPED / "pack_pictures.py"),
+        images.find(images.SHIPPED / "faces_256"),
+    )
+    sharp, soft = tmp_path / "sharp", tmp_path / "soft"
+    for folder, names in ((sharp, "a"), (soft, "ab")):
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.png").write_bytes(photo.read_bytes())
+    for _ in range(2):
+        packer.pack([(sharp, 200), (soft, 100)], 128, tmp_path / "packed")
+    assert [path.name for path in images.find(tmp_path / "packed" / "soft")] == ["b.webp"]
+    (packed,) = images.find(tmp_path / "packed" / "sharp")
+    assert metrics.psnr(images.load(packed, 128)[None], images.load(photo, 128, 200)[None]) > 35
+    assert packer.source("CELEBA/val:140") == (Path("CELEBA/val"), 140)
