@@ -18,6 +18,10 @@ from frugal.metrics import METRICS
 from frugal.results.rows import Rows
 
 MADE = "{faces} faces, t = {steps}, sigma = {sigma}, seed {seed}, prior `{prior_digest:.12}`, {device}."
+CONSTANTS = (
+    "{device}, `{prior}`: $c_f$ = {forward:.4f} s, $c_b$ = {product:.4f} s, $c_0$ = {call:.4f} s; a pass takes {:.3g} "
+    "thousand million operations, and one of the large network {:.3g}."
+)
 UNITS = ((86400, "days"), (3600, "h"), (60, "min"))
 
 
@@ -71,7 +75,10 @@ class Predicted(Measured):
     def lines(self, content: dict[str, Any], names: list[str]) -> list[str]:
         """A line for every row, {"what", "predicted", "seconds" or "bytes"}, empty where there is no prediction."""
         cells = [[row["what"], said(row.get("predicted"), ""), had(row)] for row in content["rows"]]
-        return [f"{content['meta']['device']}:", "", *markdown(["what", "predicted", "measured"], cells)]
+        constants = CONSTANTS.format(
+            *(n / 1e9 for n in content["operations"]), **content["prices"], **content["meta"]
+        )
+        return [constants, "", *markdown(["what", "predicted", "measured"], cells)]
 
 
 def had(row: dict[str, Any]) -> str:

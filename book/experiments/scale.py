@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,18 +43,22 @@ PIXELS, STEPS, BATCH = (32, 96, 128), 2, 10
 POSTER = {method: seconds / 100 for method, (seconds, *_) in TABLE1.items()}  # for one step, one picture
 GPU = Prices(POSTER["dmps"], POSTER["dps"] - POSTER["dmps"], 0.0)
 MANY = 10_000  # faces of 256 pixels
-ASKED = (("spectral", 16), ("hybrid", 100), ("dps", 100))
+ASKED = (("spectral", 16), ("hybrid", 100))
 
 
 def then(job: Job) -> dict[str, object]:
-    """{"rows": [{"what", "predicted", "seconds" or "bytes"}, ...]}; null for seconds that were not measured."""
+    """The law's constants: {"prices", "operations" of a pass of the prior and of the large network}, and {"rows":
+    [{"what", "predicted", "seconds" or "bytes"}, ...]}, with null for seconds that were not measured."""
     pipe, device = job.pipe, job.args.device
-    paid, own = prices(pipe, BATCH), work(pipe.unet.config, pipe.size)
-    rows = list(other_sizes(pipe, paid, own))
+    found, own, its = (
+        prices(pipe, BATCH),
+        work(pipe.unet.config, pipe.size),
+        work(LARGE, LARGE["sample_size"]),
+    )
+    rows, paid = list(other_sizes(pipe, found, own)), found.of_work(its / own)
     with TemporaryDirectory() as folder:
         rows += phases(Path(folder), device)
         large = loaded(folder, device)
-        paid = paid.of_work(work(LARGE, large.size) / own)
         for method in ("dps", "dmps"):
             run = partial(restoration, large, method, measurement(large, 1, large.size), STEPS)
             what = f"{method}, 1 picture of {large.size} pixels, the large network, {STEPS} steps"
@@ -64,7 +69,7 @@ def then(job: Job) -> dict[str, object]:
         rows += many(paid, large)
     if job.args.images:
         rows += shared(job)
-    return {"rows": rows}
+    return {"prices": asdict(found), "operations": [own, its], "rows": rows}
 
 
 def law(what: str, predicted: float, run: Callable[[], torch.Tensor] | None = None) -> dict:
@@ -114,13 +119,12 @@ def phases(folder: Path, device: str) -> Iterator[dict]:
 
 
 def many(paid: Prices, large: RestorationPipeline) -> Iterator[dict]:
-    """``MANY`` faces of 256 pixels: here, and by the poster's seconds on one GPU and on eight."""
+    """``MANY`` faces of 256 pixels: on machines like this one, and on GPUs by the poster's seconds."""
     for method, steps in ASKED:
         what = f"{method}, {MANY:,} pictures of {large.size} pixels, the large network, {steps} steps"
-        yield law(f"{what}, here", seconds_of(paid, large, method, steps, MANY))
-        for count in (1, 8):
-            where = f"the poster's GPU, {count} of them"
-            yield law(f"{what}, {where}", seconds_of(GPU, large, method, steps, MANY, count))
+        for where, own in (("like this machine", paid), ("like the poster's GPU", GPU)):
+            for count in (1, 8):
+                yield law(f"{what}, {count} {where}", seconds_of(own, large, method, steps, MANY, count))
 
 
 def shared(job: Job) -> Iterator[dict]:
