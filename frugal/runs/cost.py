@@ -70,7 +70,7 @@ def work(config: Mapping[str, Any], size: int) -> float:
     config: of a ``UNet2DModel``. Matrix products and convolutions count, which are nearly all of it.
     """
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        unet = UNet2DModel.from_config(config)
+        unet: Any = UNet2DModel.from_config(dict(config))
         unet(torch.empty(1, unet.config["in_channels"], size, size), torch.zeros(1))
     return counter.get_total_flops()
 
