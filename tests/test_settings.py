@@ -22,7 +22,7 @@ def test_each_method_takes_its_own_step_sizes():
     assert complete("dps") == Complete(100, zeta=10.0)
     assert complete("dmps") == Complete(100, lam=1.5)
     assert complete("hybrid") == Complete(100, switch=50, zeta=40.0, lam=1.5)
-    assert complete("spectral") == Complete(16)
+    assert complete("spectral") == Complete(14)
     assert complete("hybrid", switch="collapse").zeta == 40.0
     assert complete("hybrid", zeta=3, lam=0).zeta == 3 and complete("hybrid", zeta=3, lam=0).lam == 0
 

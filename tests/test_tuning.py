@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 from examples import folder_of_faces, small_pipe
-from experiments import command, stamp, switches, tuning
+from experiments import command, offered, stamp, switches, tuning
 from experiments.faces import SIGMA, Faces
 
 from frugal import RestorationPipeline, images, metrics
@@ -164,3 +164,34 @@ def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x
         assert (restored - out.images).abs().mean() < 1e-4, name
     assert found["equal 2"][1]["zeta"] == pytest.approx(found["dps"][1]["zeta"] * 4 / 3)
     assert found["own 2"][1]["zeta"] == pipe.step_sizes.of("sr4", 2, 4)["zeta"] < found["same 2"][1]["zeta"]
+
+
+def test_the_search_begins_with_what_is_known_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """Two trials on one of two faces; the better again on both. What was restored is not restored again."""
+    for name, value in (("TRIALS", 2), ("FEW", 1), ("AGAIN", 1)):
+        monkeypatch.setattr(offered, name, value)
+    prior, out = tmp_path / "prior", tmp_path / "offered.json"
+    small_pipe(32).save_pretrained(prior)
+    given = [
+        "--images",
+        str(folder_of_faces(tmp_path / "faces", 2)),
+        "--prior",
+        str(prior),
+        "--device",
+        "cpu",
+    ]
+    asked = ["offered", *given, "--tasks", "sr4", "--passes", "4", "--out", str(out)]
+    assert command.main(asked) == 0
+    content = json.loads(out.read_text())
+    tried = [name for name in content["4 passes"] if "1 faces" in name]
+    assert len(tried) == 2 and tried[0].endswith(offered.as_text(offered.START))
+    found = content["chosen"]["4"]
+    assert (
+        found["all"] == found["sr4"]
+        and f"sr4, 2 faces, {offered.as_text(found['all']['numbers'])}" in content["4 passes"]
+    )
+    assert all(low <= found["all"]["numbers"][name] <= high for name, (low, high, _) in offered.SPACE.items())
+    mean, low, high = found["sr4"]["sr4"]["lpips"]
+    assert low < mean < high
+    monkeypatch.setattr(offered, "quality", None)
+    assert command.main(asked) == 0 and json.loads(out.read_text()) == content

@@ -49,6 +49,7 @@ def then(job: Job) -> dict[str, object]:
         import optuna
     except ImportError:
         raise Refusal("optuna: is not installed; pip install optuna") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     x0 = torch.stack(list(job.pictures().values()))
     full = {t: job.once(("full", t), lambda t=t: at_full_length(job, x0, t)) for t in job.args.tasks}
     return {"chosen": {passes: search(optuna, job, x0, full, passes) for passes in job.args.passes}}
