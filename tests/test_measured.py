@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,8 @@ from experiments.table import EXPERIMENTS
 
 from frugal import RestorationPipeline, images, operators
 from frugal.runs import restore
-from frugal.samplers import METHODS, Method, poster
+from frugal.samplers import BEST, METHODS, Method, poster
+from frugal.samplers.closed_form import asked
 from frugal.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -339,3 +341,17 @@ def test_the_command_of_a_stamp_is_the_one_that_renews(tmp_path):
     parser = vars(args).pop("parser")
     words = "python book/experiments tuning --images IMAGES --crop 140 --tasks sr4"
     assert command.command(args, parser) == words
+
+
+def test_the_method_on_offer_has_the_numbers_that_the_search_found():
+    """Rounded, and with eta and the share of full power as derived; the same steps explore, ask and settle."""
+    method, scheduler = METHODS[BEST], RestorationPipeline.from_pretrained().scheduler
+    schedule, numbers = method.schedule(scheduler, method.steps), method.numbers
+    budget = method.passes(scheduler, method.steps)
+    found = content("offered")["chosen"][str(budget)]["all"]["numbers"]
+    like = replace(method, spacing=found["spacing"], lowest=round(found["lowest"]))
+    assert like.schedule(scheduler, method.steps) == schedule
+    for k in schedule.steps:
+        assert asked(schedule, k, (found["least"], found["most"])) == asked(schedule, k, numbers["asks"])
+        assert (schedule.s[k] > found["undecided"]) == (schedule.s[k] > numbers["undecided"])
+    assert abs(found["eta"] - 1) < 0.1 and abs(found["power"] - 1) < 0.25
