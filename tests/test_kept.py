@@ -1,5 +1,6 @@
 """Chains that are kept: found by all that made them, and by nothing else."""
 
+import os
 import random
 import shutil
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from examples import small_pipe
+from safetensors.torch import save_file
 from test_architecture import MODULES, ROOT, graph
 
 from frugal import RestorationPipeline, Settings, images
@@ -164,6 +166,55 @@ def test_a_poisoned_chain_is_computed_again(pipe, tmp_path):
     (other,) = set(here()) - {file}
     file.write_bytes(other.read_bytes())
     assert calls(pipe, one) == 3 and calls(pipe, one) == 0
+
+
+def a_loop(file):
+    file.symlink_to(file)
+
+
+def a_pipe(file):
+    os.mkfifo(file)
+
+
+def of_other_numbers(file):
+    save_file({"x0": torch.zeros(3, dtype=torch.bfloat16)}, file)
+
+
+@pytest.mark.parametrize("put", [a_loop, a_pipe, of_other_numbers])
+def test_what_is_no_chain_is_computed_again(pipe, put):
+    assert calls(pipe, X0[:1]) == 3
+    (file,) = kept.folder().iterdir()
+    file.unlink()
+    put(file)
+    assert calls(pipe, X0[:1]) == 3 and calls(pipe, X0[:1]) == 0
+
+
+def test_a_folder_in_the_place_of_a_chain_is_named(pipe):
+    calls(pipe, X0[:1])
+    (file,) = kept.folder().iterdir()
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(Refusal, match=f"^out: .*{file.stem}.* cannot be written .Is a directory."):
+        calls(pipe, X0[:1])
+
+
+def test_the_chains_of_somebody_else_are_read(pipe, monkeypatch):
+    assert calls(pipe) == 3
+
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(kept.os, "utime", forbidden)
+    assert calls(pipe) == 0
+
+
+def test_what_was_left_of_a_chain_goes_and_what_cannot_be_deleted_stays(pipe):
+    calls(pipe)
+    (kept.folder() / "a.safetensors.1.part").touch()
+    (kept.folder() / "b.safetensors").symlink_to("b.safetensors")
+    (kept.folder() / "c.safetensors").mkdir()
+    kept.prune(limit=-1)
+    assert [file.name for file in kept.folder().iterdir()] == ["c.safetensors"]
 
 
 def test_what_was_not_read_for_longest_is_deleted(pipe):

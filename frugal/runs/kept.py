@@ -9,12 +9,13 @@ was damaged, or put in another's place, is computed again.
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from diffusers import ModelMixin
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import save
 
 from .. import images
 from ..base import files
@@ -68,14 +69,17 @@ def sha256(tensor: torch.Tensor) -> str:
 
 def find(file: Path | None) -> Chain | None:
     """The chain that was kept in ``file``; None where there is none, a damaged one, or that of another name."""
-    try:
-        if file is None:
-            return None
+    if file is None:
+        return None
+    with suppress(OSError):  # of a file of somebody else
         os.utime(file)  # what is read stays longest, see ``prune``
+    try:
+        if not file.is_file():  # a pipe would be waited for
+            return None
         with safe_open(file, "pt") as content:
             chain = {name: content.get_tensor(name) for name in content.keys()}
             return chain if content.metadata() == marks(file, chain) else None
-    except (OSError, SafetensorError):
+    except files.DAMAGE:
         return None
 
 
@@ -91,17 +95,21 @@ def keep(file: Path | None, chain: Chain) -> None:
         with files.explained(file):
             file.parent.mkdir(parents=True, exist_ok=True)
         with files.whole(file) as partial:
-            save_file(
-                {name: value.contiguous() for name, value in chain.items()}, partial, marks(file, chain)
-            )
+            content = {name: value.contiguous() for name, value in chain.items()}
+            partial.write_bytes(save(content, marks(file, chain)))
 
 
 def prune(limit: int = LIMIT) -> None:
-    """Delete the chains that were not read for longest, until the others take at most ``limit`` bytes."""
-    where = folder()
-    if where is not None and where.is_dir():
-        size = 0
-        for file in sorted(where.glob("*.safetensors"), key=lambda f: f.stat().st_mtime, reverse=True):
-            size += file.stat().st_size
-            if size > limit:
-                file.unlink(missing_ok=True)
+    """Delete the chains that were not read for longest, until the others take at most ``limit`` bytes.
+
+    What a process that was killed left of one counts, and goes, like a chain; what cannot be deleted stays.
+    """
+    size, found, where = 0, [], folder()
+    for file in where.glob("*.safetensors*") if where else ():
+        with suppress(OSError):  # another process was faster
+            found.append((file.lstat(), file))
+    for about, file in sorted(found, key=lambda pair: pair[0].st_mtime, reverse=True):
+        size += about.st_size
+        if size > limit:
+            with suppress(OSError):
+                file.unlink()
