@@ -11,7 +11,7 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torchvision.utils import make_grid
 
 from .. import images
@@ -110,7 +110,7 @@ class Run:
             "prediction_type": self.scheduler.config["prediction_type"],
         }
         with whole(self.state) as partial:
-            save_file(tensors, partial, metadata)
+            partial.write_bytes(save(tensors, metadata))
 
     def expected(self) -> dict[str, torch.Size]:
         """{name: shape} of a state's tensors, after one step or more of AdamW."""
