@@ -1,5 +1,7 @@
 """Files whole or not at all, and pictures that are read as they are meant."""
 
+from threading import Thread
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,32 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         partial.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "[\n 1\n]\n" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_that_nothing_can_be_deleted_from_is_one_sentence(tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for owner, name in ((files.os, "replace"), (files.Path, "unlink")):
+        monkeypatch.setattr(owner, name, forbidden)
+    with pytest.raises(Refusal, match="^out: .* cannot be written .Permission denied."):
+        files.write_json(tmp_path / "a.json", [])
+
+
+def test_in_one_folder_one_at_a_time_goes_on(tmp_path):
+    order = []
+
+    def second():
+        with files.alone(tmp_path):
+            order.append("second")
+
+    waiting = Thread(target=second)
+    with files.alone(tmp_path):
+        waiting.start()
+        waiting.join(0.2)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):

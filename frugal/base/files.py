@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -49,7 +49,22 @@ def whole(path: Path) -> Iterator[Path]:
             yield partial
             os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it has become the file, or was never made
+            partial.unlink()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Of the processes that ask for this in one folder, one at a time goes on; all do where there are no locks."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(ImportError, OSError):  # on Windows, and on some network file systems
+            import fcntl
+
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 def write_json(path: Path, content: object) -> None:

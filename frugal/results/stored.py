@@ -32,17 +32,19 @@ def part(out: Path, process: int) -> Path:
 
 def rows_so_far(out: Path, meta: dict) -> dict[tuple, dict]:
     """{key: row} of ``out`` and of the parts beside it, see ``read``."""
-    files = [file for file in (out, *parts(out)) if file.exists()]
-    return {key(row): row for file in files for row in read(file, meta)}
+    return {key(row): row for file in (out, *parts(out)) for row in read(file, meta)}
 
 
 def read(file: Path, meta: dict) -> list[dict]:
-    """Rows of a results file made with the same ``meta``.
+    """Rows of a results file made with the same ``meta``; none of one that is not there, or not there any more.
 
     Raises Refusal for a file that is no results file, and for one that was made with something else.
     """
     with understood(f"out: {file} exists but is not a results file; give another name"):
-        content = json.loads(file.read_text())
+        try:
+            content = json.loads(file.read_text())
+        except FileNotFoundError:
+            return []
         there, rows = content["meta"], content["rows"]
         if not (isinstance(there, dict) and isinstance(rows, list) and all(map(sound, rows))):
             raise ValueError

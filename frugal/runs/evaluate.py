@@ -14,7 +14,7 @@ from .. import images
 from ..base import checks, provenance
 from ..base.checks import Refusal
 from ..base.devices import describe
-from ..base.files import write_json
+from ..base.files import alone, write_json
 from ..operators import make
 from ..pipeline import RestorationPipeline
 from ..results import stored
@@ -130,12 +130,13 @@ def evaluate(
     state.wait_for_everyone()
     rows = {stored.key(row): row for row in gather_object(list(done.values()))}
     if state.is_main_process:
-        meanwhile = stored.rows_so_far(out, meta)  # of another run into the same file
-        fresh = {key: row for key, row in meanwhile.items() if row.get("made_from") == mark(row)}
-        rows = {key: row for key, row in fresh.items() if key[:2] in asked} | rows
         more = {"images": folder.name, "limit": limit, "seconds_per_call": seconds_per_call(pipe)}
-        content = {"meta": {**meta, **more, **provenance.versions()}, "rows": stored.in_order(rows)}
-        write_json(out, content)
+        with alone(out.parent):
+            meanwhile = stored.rows_so_far(out, meta)  # of another run into the same file
+            fresh = {key: row for key, row in meanwhile.items() if row.get("made_from") == mark(row)}
+            rows = {key: row for key, row in fresh.items() if key[:2] in asked} | rows
+            content = {"meta": {**meta, **more, **provenance.versions()}, "rows": stored.in_order(rows)}
+            write_json(out, content)
     state.wait_for_everyone()  # what the first process reads is removed after it was read
     for file in (*before, stored.part(out, state.process_index)):
         file.unlink(missing_ok=True)
