@@ -4,6 +4,7 @@ What a command needs is imported when it is asked for, so that ``frugal --help``
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -221,13 +222,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .base.checks import Refusal
 
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except Refusal as error:
         print(f"frugal {args.command}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read what is printed has gone
+    except OSError as error:  # whoever read what is printed has gone, or there is no room for it
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        if error.errno == errno.EPIPE:
+            return 141
+        print(f"frugal {args.command}: what is printed cannot be written; free space", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"frugal {args.command}: interrupted; the same command does what is left", file=sys.stderr)
         return 130

@@ -11,6 +11,7 @@ from examples import folder_of_faces, saved, small_pipe
 
 from frugal import cli, images
 from frugal.metrics import METRICS
+from frugal.results import stored
 from frugal.runs import evaluate
 
 pytestmark = pytest.mark.usefixtures("small")
@@ -212,10 +213,36 @@ def test_two_runs_into_one_file_lose_nothing(folder, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.rows"))
 
 
-def test_a_closed_pipe_ends_quietly(monkeypatch):
+@pytest.mark.parametrize("buffering", [1, -1], ids=["line by line", "at the end"])
+def test_a_closed_pipe_ends_quietly(monkeypatch, buffering):
     """Nobody reads what is printed: neither the command nor the closing of its stdout raises."""
     reader, writer = os.pipe()
     os.close(reader)
-    with open(writer, "w", buffering=1) as stdout:
+    with open(writer, "w", buffering=buffering) as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         assert cli.main(["info", "faces64"]) == 141
+
+
+def test_no_room_for_what_is_printed_is_a_sentence(monkeypatch, capsys):
+    with open("/dev/full", "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert cli.main(["info", "faces64"]) == 2
+    assert capsys.readouterr().err == "frugal info: what is printed cannot be written; free space\n"
+
+
+def test_a_run_that_ends_while_another_writes_its_end_loses_nothing(folder, tmp_path, monkeypatch):
+    out, seconds, asked = tmp_path / "r.json", evaluate.seconds_per_call, []
+
+    def meanwhile(pipe):
+        if not asked:
+            asked.append(True)
+            assert run(folder, out, "--methods", "dmps") == 0
+        return seconds(pipe)
+
+    monkeypatch.setattr(evaluate, "seconds_per_call", meanwhile)
+    assert run(folder, out, "--methods", "dps") == 0
+    assert set(numbers(out)) == {(f"{i}.png", m) for i in range(3) for m in ("dps", "dmps")}
+
+
+def test_what_another_run_has_tidied_up_has_no_rows(tmp_path):
+    assert stored.read(tmp_path / "r.json.0-1.rows", {}) == []
