@@ -54,6 +54,9 @@ def place(folder: Path) -> Path:
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "pictures").mkdir(exist_ok=True)
     shutil.copy(folder / "photo.png", folder / "pictures")
+    for name in ("twins/a.png", "twins/a.jpg", "numbered/a.png", "numbered/a-2.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "photo.png", folder / name)
     np.save(folder / "short.npy", np.zeros((2, 8, 8, 3), np.uint8))
     np.save(folder / "pickled.npy", np.array([{}]), allow_pickle=True)
     for name, change in PRIORS.items():

@@ -13,6 +13,7 @@ from PIL import Image
 from .. import images
 from ..base import checks
 from ..base.checks import Refusal
+from ..base.files import explained
 from ..measurement import Measurement
 from ..metrics import METRICS
 from ..operators.two_functions import ImplicitOperator
@@ -189,6 +190,19 @@ def save(
     return said
 
 
+def told_apart(paths: list[Path], out: Path, job: Job) -> None:
+    """Refusal where what is written for a photo, see ``save``, would take the place of another's, or of a photo."""
+    beside = [*range(2, job.samples + 1), *["mean", "spread"] * (job.samples > 1)]
+    beside += ["face"] * (job.align is not None)
+    of: dict[str, Path] = {}
+    for path in paths:
+        for name in (path.stem, *(f"{path.stem}-{what}" for what in beside)):
+            if (other := of.setdefault(name, path)) != path:
+                raise Refusal(f"photo: {other} and {path} would both be {name}.png in {out}; rename one")
+    if out.exists() and out.samefile(paths[0].parent):
+        raise Refusal(f"out: {out} is the folder of the photos; give another")
+
+
 def restore_all(pipe: RestorationPipeline, photo: Path, out: Path, job: Job) -> int:
     """Restore a photo, or every photo of a folder into the folder ``out``; prints what was done.
 
@@ -201,9 +215,11 @@ def restore_all(pipe: RestorationPipeline, photo: Path, out: Path, job: Job) -> 
     if out.exists() and not out.is_dir():
         raise Refusal(f"out: {out} is not a folder; for a folder of photos give one")
     paths, made_by, unusable = images.find(photo), origin(pipe), 0
+    told_apart(paths, out, job)
     if not out.exists():
         checks.folder_of("out", out)
-        out.mkdir()
+        with explained(out):
+            out.mkdir(exist_ok=True)
     for path in paths:
         try:
             print("\n".join(restore_photo(pipe, path, out / f"{path.stem}.png", job, made_by)))
