@@ -75,6 +75,17 @@ def test_training_faces_resume(script, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["faces.npy"]
 
 
+def test_a_picture_is_written_whole_or_stays_as_it_was(script, tmp_path):
+    def half(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    (tmp_path / "a.png").write_bytes(b"before")
+    with pytest.raises(KeyboardInterrupt):
+        script.write(tmp_path / "a.png", half)
+    assert (tmp_path / "a.png").read_bytes() == b"before"
+
+
 @pytest.mark.parametrize("name, size", [("out_of_distribution", 64), ("out_of_distribution_256", 256)])
 def test_out_of_distribution_can_be_made_again(script, tmp_path, monkeypatch, name, size):
     pytest.importorskip("skimage")

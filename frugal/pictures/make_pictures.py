@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -106,14 +107,14 @@ def write_sizes(name: str, file: str, shrunk: Callable[[int], Image.Image]) -> N
     """A picture into the set ``name`` at 64 pixels, and into ``name``_256 at 256."""
     for folder, size in ((HERE / name, SIZE), (HERE / f"{name}_{LARGE}", LARGE)):
         folder.mkdir(exist_ok=True)
-        shrunk(size).save(folder / file)
+        write(folder / file, partial(shrunk(size).save, format="PNG"))
 
 
-def write_array(array: np.ndarray, path: Path) -> None:
-    """Save an array; the file appears when all of it is written."""
+def write(path: Path, save: Callable[[BinaryIO], object]) -> None:
+    """Let ``save`` write a file, which appears when all of it is written."""
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:
-        np.save(file, array)
+        save(file)
     os.replace(part, path)
 
 
@@ -143,9 +144,9 @@ def write_training(count: int, out: Path) -> None:
             continue
         draw = draw or generator(halved=True)
         faces = [shrink_face(draw(TRAINING_SEED + i)) for i in range(start, stop)]
-        write_array(np.stack(faces), paths[-1])
+        write(paths[-1], partial(np.save, arr=np.stack(faces)))
         print(f"{stop} of {count} faces", flush=True)
-    write_array(np.concatenate([np.load(path) for path in paths]), out)
+    write(out, partial(np.save, arr=np.concatenate([np.load(path) for path in paths])))
     shutil.rmtree(shards)
 
 
