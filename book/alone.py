@@ -6,13 +6,13 @@ import signal
 import sys
 
 
-def hold() -> int:
-    """Wait, with a sentence, until no other process holds this folder; the lock ends with this process."""
-    lock = os.open(__file__, os.O_RDWR)  # NFS locks only what can be written to; nothing is
+def hold(file: str = __file__, other: str = "make works in this folder") -> int:
+    """Wait, with a sentence, until no other process holds ``file``; the lock ends with this process, or its closing."""
+    lock = os.open(file, os.O_RDWR)  # NFS locks only what can be written to; nothing is
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("Another make works in this folder; this one begins when that has ended.", flush=True)
+        print(f"Another {other}; this one begins when that has ended.", flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 

@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import os
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,7 @@ from experiments import behaviour, command, engine, samples, search, stamp, tuni
 from experiments.engine import Experiment, Run
 from experiments.table import EXPERIMENTS
 
+import alone
 from frugal import RestorationPipeline, images, operators
 from frugal.runs import restore
 from frugal.samplers import BEST, METHODS, Method, poster
@@ -128,7 +131,7 @@ done, stop = [], 0
 def tried(pipe, monkeypatch, tmp_path):
     """An experiment "tried" on two pictures; returns how to measure it, and its file."""
     one = Experiment(
-        SimpleNamespace(__doc__="Tried.", runs=runs, then=then, SIGMA=0.01, MORE=1),
+        SimpleNamespace(__doc__="Tried.", __file__=__file__, runs=runs, then=then, SIGMA=0.01, MORE=1),
         "SIGMA",
         (behaviour.schedule, behaviour.step_sizes),
         folders={"images": "pictures"},
@@ -184,6 +187,17 @@ def test_an_interrupted_measurement_goes_on_and_does_what_is_missing(tried, monk
     assert measure("--tasks", "sr4", "sr16") == 0 and done[4:] == [["a.png"], ["b.png"], ["c.png"]]
     assert measure() == 0 and len(done) == 7
     assert [row["task"] for row in stamp.content(out)["rows"]] == ["sr4"] * 3 + ["sr16"] * 3
+
+
+def test_of_two_runs_of_one_experiment_the_second_waits(tried, capsys):
+    measure, _, _ = tried
+    lock, second = alone.hold(__file__), Thread(target=measure)
+    second.start()
+    second.join(1)
+    assert not done
+    os.close(lock)
+    second.join()
+    assert len(done) == 3 and "Another run measures tried; this one begins when" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

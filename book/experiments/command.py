@@ -1,11 +1,13 @@
 """``python book/experiments NAME [arguments]``: measure a line of ``table.EXPERIMENTS`` into its file."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from alone import hold
 from frugal.base.checks import Refusal
 from frugal.cli import Parser
 
@@ -62,12 +64,21 @@ def command(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and write; a refusal is one sentence on stderr and exit code 2."""
+    """Measure and write; a refusal is one sentence on stderr and exit code 2.
+
+    Of two runs of one experiment the second waits, and then finds what the first has measured.
+    """
     args = build_parser().parse_args(argv)
     args.command = command(args, vars(args).pop("parser"))
+    experiment, lock = EXPERIMENTS[args.name], None
     try:
-        measure(EXPERIMENTS[args.name], args)
+        if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks for all
+            lock = hold(experiment.module.__file__, f"run measures {args.name}")
+        measure(experiment, args)
     except Refusal as error:
         print(f"{args.name}: {error}", file=sys.stderr)
         return 2
+    finally:
+        if lock is not None:
+            os.close(lock)
     return 0
