@@ -229,6 +229,8 @@ def keep() -> None:
 
     What pages wrote beside themselves goes to book/written, where ``committed`` finds it.
     """
+    from frugal.base.files import whole  # not above, see ``processes``
+
     for path in notebooks():
         notebook = nbformat.read(SOURCE / "notebooks" / path.name, as_version=4)
         seconds = round(sum(notebook.metadata["seconds"]), 1)
@@ -240,16 +242,21 @@ def keep() -> None:
             cell.metadata.pop("execution", None)
             if not cell.metadata.get("tags"):
                 cell.metadata.pop("tags", None)  # papermill's empty list
-        nbformat.write(notebook, path)
+        with whole(path) as partial:
+            nbformat.write(notebook, partial)
     for file in (SOURCE / "notebooks").iterdir():
         if file.is_file() and file.suffix not in (".ipynb", ".part"):
-            shutil.copy(file, ROOT / "book" / "written")
+            with whole(ROOT / "book" / "written" / file.name) as partial:
+                shutil.copy(file, partial)
 
 
 def keep_seconds() -> None:
     """Write what the cells of every page took when it was last executed to book/seconds.json."""
+    from frugal.base.files import whole
+
     lines = []
     for path in notebooks():
         executed = nbformat.read(SOURCE / "notebooks" / path.name, as_version=4)
         lines.append(f" {json.dumps(path.stem)}: {json.dumps(executed.metadata['seconds'])}")
-    (ROOT / "book" / "seconds.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    with whole(ROOT / "book" / "seconds.json") as partial:
+        partial.write_text("{\n" + ",\n".join(lines) + "\n}\n")

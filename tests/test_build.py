@@ -134,6 +134,20 @@ def test_committed_outputs_say_which_library_they_belong_to(small_book, monkeypa
     assert whose().endswith("renews: 10_a, results.")
 
 
+def test_a_committed_page_is_written_whole_or_stays_as_it_was(small_book, monkeypatch, tmp_path):
+    ran(small_book, monkeypatch)
+    before = {path: path.read_bytes() for path in small_book.notebooks()}
+
+    def half(notebook, path):
+        Path(path).write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nbformat, "write", half)
+    with pytest.raises(KeyboardInterrupt):
+        small_book.keep()
+    assert before == {path: path.read_bytes() for path in (tmp_path / "notebooks").iterdir()}
+
+
 def test_seconds_are_kept_when_asked_for(small_book, monkeypatch, tmp_path):
     ran(small_book, monkeypatch)
     assert json.loads((tmp_path / "book" / "seconds.json").read_text())["10_a"] == [3, 4]
