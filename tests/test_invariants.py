@@ -80,9 +80,7 @@ def restored(method, A, y, sigma, prior, switch, dtype=torch.float64, pictures=r
     spectrum = [torch.full(SHAPE, r2, dtype=dtype) for r2 in R2]
     given = {"zeta": zeta, "lam": 1.0, "switch": switch, "r2": R2, "spectrum": spectrum}
     denoise = lambda x, k: prior.denoise(x.flatten(1).double(), SCHEDULE.alpha_bar[k]).reshape(x.shape).to(x)
-    step = METHODS[method].make(
-        denoise, SCHEDULE, **{name: given[name] for name in METHODS[method].parameters}
-    )
+    step = METHODS[method].step(denoise, SCHEDULE, given)
     generators = [seeded(100 + i) for i in pictures]
     noise = lambda: torch.stack(
         [torch.randn(SHAPE, generator=g, dtype=torch.float64) for g in generators]
