@@ -100,7 +100,7 @@ def third_party(paths):
         for n in names
         - beside
         - set(sys.stdlib_module_names)
-        - {"frugal", "experiments", "play", "build", "pages", "progress"}
+        - {"frugal", "experiments", "play", "alone", "build", "pages", "progress"}
     }
 
 
