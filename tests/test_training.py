@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -346,11 +347,11 @@ def test_a_full_disk_is_one_sentence_and_the_last_state_stays(faces, trained, tm
     training.train([faces], tmp_path, **{**SMALL, "steps": 2})
     before = (tmp_path / "state.safetensors").read_bytes()
 
-    def full(tensors, path, metadata):
-        path.write_bytes(b"half")
+    def full(path, content):
+        path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("frugal.training.run.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(Refusal, match="No space left"):
         training.train([faces], tmp_path, **SMALL)
     assert (tmp_path / "state.safetensors").read_bytes() == before
