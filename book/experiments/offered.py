@@ -123,7 +123,8 @@ def restored(
     told |= {name: numbers[name] for name in ("undecided", "eta", "power")}
     spaced = {"spacing": numbers["spacing"], "lowest": round(numbers["lowest"])}
     method = replace(METHODS[BEST], **spaced, numbers=told)
-    schedule = method.schedule(pipe.scheduler, method.within(passes, pipe.scheduler))
+    away = lambda t: abs(method.passes(pipe.scheduler, t) - passes)
+    schedule = method.schedule(pipe.scheduler, min(range(passes, 0, -1), key=away))  # as many as come nearest
     done = pipe.complete(Settings(schedule.t), BEST, task)
     step = pipe.step(BEST, done, schedule, m.A.image_shape, **told)
     generators = restore.generators(seed, x0, "sampler")

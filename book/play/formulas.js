@@ -223,8 +223,8 @@ function centred_mean(x0_hat, y, A, sigma, r2) {
   return plus(x0_hat, pull);
 }
 
-/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients,
-   steered where all singular values are one. */
+/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients, steered by
+   the inverse if nothing were hidden where all singular values are one, else by that if all waves varied alike. */
 function spectral_mean(x0_hat, y, A, sigma, c, iterations) {
   return plus(x0_hat, W(times(c, Wt(spectral_pull(x0_hat, y, A, sigma, c, iterations)))));
 }
@@ -232,15 +232,14 @@ function spectral_pull(x0_hat, y, A, sigma, c, iterations = 16) {
   const C_times = (x) => W(times(c, Wt(x)));
   const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
   const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
+  const alike = c.reduce((sum, v) => sum + v, 0) / c.length;
+  const gain = A.s.map((s) => 1 / (sigma ** 2 + s ** 2 * alike));
   const near = (r) => {
+    if (!s2) return A.U(times(gain, A.Ut(r)));
     const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), c);
     return A.A(W(inverse));
   };
-  const residual = minus(y, A.A(x0_hat));
-  const u = s2
-    ? conjugate_gradients(K, residual, iterations, near)
-    : conjugate_gradients(K, residual, 8, same);
-  return A.adjoint(u);
+  return A.adjoint(conjugate_gradients(K, minus(y, A.A(x0_hat)), iterations, near));
 }
 const ASKED = 0.03; // of x: how far apart the two guesses of Eq. 14i are made
 const FARTHEST = 2; // that the covariance is stretched by
