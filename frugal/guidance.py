@@ -13,7 +13,7 @@ from .measurement import Measurement
 from .operators.two_functions import ImplicitOperator, conjugate_gradients
 from .waves import Waves
 
-PLAIN = 8  # conjugate gradients that nothing steers; with many more, what rounding does is no longer small
+PLAIN = 8  # conjugate gradients where s_i differ; with twice as many, what rounding does is no longer small
 LEAST = 1e-6  # of sigma in ``spectral_mean``, ten times the rounding of pictures with 32 bits
 SMALL = 0.1  # of r: what rounding may put into a direction
 ASKED = 0.03  # of the length of x_k: how far apart the two guesses of ``asked_guess`` are made
@@ -111,11 +111,11 @@ def spectral_pull(
     """p = A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat) of Eq. 14f (page 14), C = W diag(c) W^T; in double precision.
 
     c (C, H, W) are variances along the waves. The inverse has no formula, for A and W have other directions:
-    ``iterations`` of conjugate gradients stand for it, in double precision, for they enlarge what rounding does. They
-    are steered by what is near the inverse. Where A's singular values are all one s, that is
-    A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if A hid nothing; without it a hidden box is far from solved
-    after so many. Where they differ, U diag(1 / (sigma^2 + s_i^2 mean(c))) U^T, the inverse if all waves varied alike;
-    without it a blur is. Where they are not known, or fewer than the numbers of y, nothing, and ``PLAIN`` are made.
+    conjugate gradients stand for it, in double precision, for they enlarge what rounding does. Where A's singular
+    values are all one s, ``iterations`` of them are steered by A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if
+    A hid nothing; without it a hidden box is far from solved after so many. Else there are ``PLAIN``, which
+    U diag(1 / (sigma^2 + s_i^2 mean(c))) U^T steers, the inverse if all waves varied alike; without it a blur is far
+    from solved. Where the s_i are not known, or fewer than the numbers of y, nothing does.
     sigma counts as at least ``LEAST``, so that with sigma = 0 what A does not see is not made of the rounding of y.
     Returns (B, C, H, W).
     """
@@ -129,9 +129,8 @@ def spectral_pull(
     elif len(A.singular_values) == y[0].numel():
         gain = 1 / (sigma**2 + A.s(y) ** 2 * c.mean())
         near = lambda r: A.U(gain * A.Ut(r))
-    else:
-        iterations = PLAIN
-    return A.A_adjoint(conjugate_gradients(K, y - A.A(guess), iterations, about=near))
+    u = conjugate_gradients(K, y - A.A(guess), iterations if s2 else PLAIN, about=near)
+    return A.A_adjoint(u)
 
 
 def spectral_mean(

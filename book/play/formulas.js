@@ -139,7 +139,7 @@ function given({task, seen, x0, sigma, seed}) {
 
 /* ---- Schedule: S = {timestep, alpha_bar, r2, spectrum, ...} by k, of what Python writes ---- */
 
-function scheduled({timestep, alpha_bar, r2, rings, undecided, asks, eta}, ring) {
+function scheduled({timestep, alpha_bar, r2, rings, undecided, asks}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
   const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
   return {
@@ -151,7 +151,6 @@ function scheduled({timestep, alpha_bar, r2, rings, undecided, asks, eta}, ring)
     r2,
     undecided,
     asks,
-    eta,
     s: alpha_bar.map((a) => Math.sqrt((1 - a) / a)),
     spectrum,
   };
@@ -174,23 +173,15 @@ function ancestral(S, k, x, x0_hat, z) {
   return combine((h, x_i, z_i) => p * h + q * x_i + r * z_i, x0_hat, x, z);
 }
 
-const ALL_NEW = Infinity; // as eta
-/* The factors of kept and of new noise in Eq. 14d, whose variance is eta^2 times that of Eq. 0b, or all. */
-function shares(S, k, eta) {
+/* Eq. 14d: to a picture x_0 given y, with the noise that x_k has beside the guess, part of it new, or all. */
+function renoised(S, k, x, x0_hat, mean, z, allNew = false) {
   const to = S.alpha_bar[k - 1];
-  const some = eta ** 2 * ((1 - to) / (1 - S.alpha_bar[k])) * (1 - S.alpha_bar[k] / to);
-  const variance = eta === ALL_NEW ? 1 - to : some;
-  return [Math.sqrt(Math.max(0, 1 - to - variance)), Math.sqrt(variance)];
-}
-/* Eq. 14h: how wide a draw is right for a Gaussian prior. */
-const width = (S, k, eta) => 1 - shares(S, k, eta)[0] / (S.s[k] * Math.sqrt(S.alpha_bar[k - 1]));
-/* Eq. 14d: to a picture x_0 given y, with the noise that x_k has beside the guess, part of it new. */
-function renoised(S, k, x, x0_hat, mean, z, eta = 1) {
+  const left = 1 - S.alpha_bar[k];
   const a = Math.sqrt(S.alpha_bar[k]);
-  const to = Math.sqrt(S.alpha_bar[k - 1]);
-  const [kept, drawn] = shares(S, k, eta);
-  const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(1 - a ** 2), x, x0_hat);
-  return combine((m, e, z_i) => to * m + kept * e + drawn * z_i, mean, eps, z);
+  const variance = allNew ? 1 - to : ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
+  const kept = Math.sqrt(Math.max(0, 1 - to - variance));
+  const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
+  return combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z);
 }
 
 /* ---- The likelihood's pull ---- */
@@ -239,7 +230,7 @@ function spectral_pull(x0_hat, y, A, sigma, c, iterations = 16) {
     const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), c);
     return A.A(W(inverse));
   };
-  return A.adjoint(conjugate_gradients(K, minus(y, A.A(x0_hat)), iterations, near));
+  return A.adjoint(conjugate_gradients(K, minus(y, A.A(x0_hat)), s2 ? iterations : 8, near));
 }
 const ASKED = 0.03; // of x: how far apart the two guesses of Eq. 14i are made
 const FARTHEST = 2; // that the covariance is stretched by
@@ -350,18 +341,19 @@ const centred = ({S, v}) =>
 const spectral = ({S, v}) => {
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
   const passes = (k) => (asked(k) ? 2 : 1);
-  const by = (picture, eta) =>
+  const by = (picture, allNew) =>
     taking(passes, async (k, x, noise, m) => {
       let x0_hat = await guess({S, v}, k, x);
       if (asked(k)) x0_hat = await asked_guess({S, v}, k, x, x0_hat, m);
-      return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), eta), x0_hat];
+      return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
     });
   const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
   const draw = (k, x0_hat, m, noise) => {
     if (k === 1) return mean(k, at_full_power(x0_hat, S.spectrum[1], S.spectrum[S.t]), m);
-    return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], width(S, k, S.eta), noise);
+    const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
+    return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], tau, noise);
   };
-  return handover(by(mean, ALL_NEW), by(draw, S.eta), (k) => S.s[k] <= S.undecided);
+  return handover(by(mean, true), by(draw, false), (k) => S.s[k] <= S.undecided);
 };
 
 /* The poster's idea (page 07): the step `early`, and `late` at every k for which `when(k)` holds. */
