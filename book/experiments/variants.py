@@ -159,7 +159,8 @@ def noise_on_hidden(p: Problem) -> Problem:
 def tiled_singular_values(p: Problem) -> Problem:
     """A blur whose sorted singular values are laid out as (C, HW) where its coefficients are (HW, C)."""
     C = p.m.A.image_shape[0]
-    values = p.m.A.singular_values.reshape(C, -1)[0].round(decimals=9)  # equal ones stay in their order everywhere
+    values = p.m.A.singular_values.reshape(C, -1)[0].round(decimals=9)
+    # Stable, so that equal ones stay in their order on every processor.
     values, order = values.sort(descending=True, stable=True)
     tiled = torch.empty(C, len(values)).to(values)
     tiled[:, order] = values.repeat(C).reshape(-1, C).T
