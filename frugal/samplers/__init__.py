@@ -60,7 +60,7 @@ class Method:
     def step(self, denoise: Denoise, schedule: Schedule, given: Mapping[str, Any], **told: Any) -> Step:
         """The step, by its own among the arguments ``given``; ``told`` are others."""
         own = {name: given[name] for name in self.parameters}
-        return self.make(denoise, schedule, **own | self.numbers | told)
+        return self.make(denoise, schedule, **{**own, **self.numbers, **told})
 
     def divided(self, passes: int, steps: int) -> tuple[int, int]:
         """Passes of so many steps as network calls, and how many of these were back-propagated."""
