@@ -26,6 +26,5 @@ def test_a_sampler_stays_on_the_device_of_its_measurement(method, task):
     schedule = Schedule.from_scheduler(small_pipe().scheduler, STEPS)
     m = Measurement(torch.zeros(2, *A.measurement_shape, device="meta"), A, 0.01)
     noise = lambda: torch.zeros(2, *SHAPE, device="meta")
-    own = {name: OWN[name] for name in kind.parameters}
-    x = last(walk(kind.make(lambda x, k: 0.5 * x, schedule, **own), schedule, m, noise)).x
+    x = last(walk(kind.step(lambda x, k: 0.5 * x, schedule, OWN), schedule, m, noise)).x
     assert x.device.type == "meta" and x.shape == (2, *SHAPE)

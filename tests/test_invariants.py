@@ -174,6 +174,7 @@ def test_by_two_functions_it_is_as_by_svd(A, sigma, seed):
     g, prior = seeded(seed), PRIORS["one"]
     y = A.measure(prior.sample(COUNT, g).reshape(-1, *SHAPE), sigma, g).y
     own = by_functions(A)
-    for method in {*WITHOUT_SVD} - {"reddiff"}:  # it begins with A^+ y, which is cut otherwise
+    # RED-diff begins with A^+ y, which is cut otherwise; singular values steer the solve of spectral.
+    for method in {*WITHOUT_SVD} - {"reddiff", "spectral"}:
         one, other = (restored(method, kind, y, sigma, prior, 2) for kind in (A, own))
         assert close(one, other, 1e-5), method
