@@ -22,9 +22,11 @@ from frugal.samplers import BEST, METHODS
 from frugal.samplers.walk import last, walk
 from frugal.settings import Settings
 
+from . import search
 from .behaviour import of, problem
 from .engine import Job
 from .faces import SIGMA
+from .frontier import LONG
 
 TRIALS = 32
 FEW, AGAIN = 24, 3
@@ -52,10 +54,10 @@ def then(job: Job) -> dict[str, object]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     x0 = torch.stack(list(job.pictures().values()))
     full = {t: job.once(("full", t), lambda t=t: at_full_length(job, x0, t)) for t in job.args.tasks}
-    return {"chosen": {passes: search(optuna, job, x0, full, passes) for passes in job.args.passes}}
+    return {"chosen": {passes: found_for(optuna, job, x0, full, passes) for passes in job.args.passes}}
 
 
-def search(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], passes: int) -> dict:
+def found_for(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], passes: int) -> dict:
     """{"all", or a task: {"numbers": that did best, task: {metric: [mean, low, high] minus DPS, over all faces}}}."""
 
     def judged(numbers: Numbers, task: str, x0: torch.Tensor) -> Scores:
@@ -109,9 +111,8 @@ def as_text(numbers: Numbers) -> str:
 
 def at_full_length(job: Job, x0: torch.Tensor, task: str) -> Scores:
     """DPS with 100 steps on faces x0 (B, C, H, W)."""
-    m = job.pipe.fitting(restore.measure(x0, task, SIGMA, job.args.seed))
-    generators = restore.generators(job.args.seed, x0, "sampler")
-    return quality(job.pipe(m, "dps", generator=generators).images.cpu(), x0)
+    x, _ = search.restored(job.pipe, x0, task, search.Setting("dps"), LONG, SIGMA, job.args.seed)
+    return quality(x, x0)
 
 
 def restored(
