@@ -142,14 +142,19 @@ class RestorationPipeline(DiffusionPipeline):
         method: str = BEST,
         settings: Settings = Settings(),
         generator: Generators = None,
+        x: torch.Tensor | None = None,
+        start: int | None = None,
     ) -> Iterator[State]:
-        """The restoration step by step, see ``samplers.walk``; arguments and errors are those of a call."""
+        """The restoration step by step, from ``x`` at ``start`` on where they are given, see ``samplers.walk``.
+
+        The other arguments and the errors are those of a call.
+        """
         m = self.fitting(measurement, method)
         checks.generators(generator, len(m))
         done = self.complete(settings, method, m.A.name)
         schedule, shape = self.schedule(method, done.steps), (len(m), *m.A.image_shape)
         noise = lambda: randn_tensor(shape, generator=generator, device=m.y.device, dtype=m.y.dtype)
-        return walk(self.step(method, done, schedule, shape[1:]), schedule, m, noise)
+        return walk(self.step(method, done, schedule, shape[1:]), schedule, m, noise, x, start)
 
     def complete(self, settings: Settings, method: str, task: str) -> Complete:
         """``settings`` with the defaults for this prior, see ``Settings.complete``."""

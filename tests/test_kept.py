@@ -16,8 +16,9 @@ from frugal.base import provenance
 from frugal.base.checks import Refusal
 from frugal.prior.step_sizes import StepSizes
 from frugal.runs import kept
-from frugal.runs.restore import chains_of, compare, guesses, restore
-from frugal.runs.sweep import sweep
+from frugal.runs.chains import chains_of
+from frugal.runs.restore import compare, guesses, restore, sweep
+from frugal.samplers import POSTER
 
 FEW = Settings(steps=3)
 X0 = images.shipped("faces", limit=2)
@@ -63,7 +64,7 @@ def test_another_page_finds_what_the_first_restored(pipe):
 def test_a_sweep_walks_the_path_of_dps_once(pipe):
     settings, named = Settings(steps=4, zeta=2.0, lam=1.0), dict(zip("ab", X0))
     rows, restored = sweep(pipe, named, "sr4", 0.01, settings, [0, 2, 4], batch_size=1)
-    assert pipe.unet.calls == 2 * (4 + 2 + 4)
+    assert pipe.unet.calls == 2 + 2 * (4 + 2 + 4)  # two that warm up
     assert [(row["image"], row["switch"]) for row in rows] == [(n, k) for k in (0, 2, 4) for n in "ab"]
     kept.prune(limit=0)
     for k in (0, 2, 4):
@@ -74,8 +75,23 @@ def test_a_sweep_walks_the_path_of_dps_once(pipe):
     before = pipe.unet.calls
     sweep(pipe, named, "sr4", 0.01, settings, [0, 2, 4])
     assert pipe.unet.calls == before
-    with pytest.raises(Refusal, match="^settings: "):
-        sweep(pipe, named, "sr4", 0.01, FEW, [0])
+
+
+@pytest.mark.parametrize("switch", [0, 1, 2, 4, "collapse"])
+def test_the_hybrid_goes_on_from_the_path_of_dps(pipe, switch):
+    """Its chain is the one that it has alone, and until it leaves DPS's path that is walked once."""
+    settings, named = Settings(4, switch, 2.0, 1.0), dict(zip("ab", X0))
+    alone = {method: restore(pipe, X0, "sr4", method, 0.01, settings) for method in POSTER}
+    kept.prune(limit=0)
+    before = pipe.unet.calls
+    rows, restored = compare(pipe, named, "sr4", 0.01, settings)
+    late = 4 if switch == "collapse" else switch
+    assert pipe.unet.calls - before == 2 + 2 + 2 + 4 + 4 + late  # six that warm up, DPS, DMPS, the hybrid's own
+    for method, (own, x) in alone.items():
+        assert torch.equal(restored[method], x)
+        same = [{**row, "image": name, "seconds": 0} for name, row in zip("ab", own)]
+        assert [{**row, "seconds": 0} for row in rows.of(method=method)] == same
+    assert all(row["seconds"] > 0 for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +151,7 @@ def test_a_planted_change_in_any_module_is_noticed(tmp_path, monkeypatch):
 
 def reached_by_a_chain():
     """The modules that a chain runs through."""
-    arrows, reached, todo = graph(), set(), ["frugal.runs.restore", "frugal.runs.sweep"]
+    arrows, reached, todo = graph(), set(), ["frugal.runs.restore"]
     while todo:
         module = todo.pop()
         if module not in reached:
@@ -234,7 +250,7 @@ def test_without_a_folder_and_for_a_foreign_network_nothing_is_kept(pipe, monkey
     other = RestorationPipeline(Foreign(), pipe.scheduler)
     other.set_progress_bar_config(disable=True)
     settings = other.complete(FEW, "dps", "sr4")
-    chains_of(other, X0, "sr4", "dps", 0.01, settings)
+    chains_of(other, X0, "sr4", 0.01, {"dps": ("dps", settings)})
     assert kept.folder() is not None and not kept.folder().exists()
     monkeypatch.delenv(kept.VARIABLE)
     assert calls(pipe) == calls(pipe) == 3

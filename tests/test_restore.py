@@ -4,7 +4,8 @@ import torch
 from examples import small_pipe
 
 from frugal import Settings, images
-from frugal.runs.restore import compare, generators, measure, restore
+from frugal.runs.chains import generators, measure
+from frugal.runs.restore import compare, restore
 
 FEW = Settings(steps=2)
 METHODS = ("dps", "dmps", "hybrid")

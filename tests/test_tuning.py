@@ -12,7 +12,7 @@ from experiments.faces import SIGMA, Faces
 from frugal import RestorationPipeline, images, metrics
 from frugal.prior import digest
 from frugal.prior.step_sizes import STEPS, StepSizes, read, rings
-from frugal.runs import restore
+from frugal.runs import chains
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_branch_of_the_walk_is_the_pipelines_restoration(pipe, x0, task, k):
     face = slice(1, 3)
     restored = faces.dmps(1.75, faces.dps(0.3, [0, 1, 2, 3], face)[k], k, face)
     for i, one in enumerate(x0[face].split(1)):
-        m, noise = restore.measure(one, task, SIGMA, 5), restore.generators(5, one, "sampler")
+        m, noise = chains.measure(one, task, SIGMA, 5), chains.generators(5, one, "sampler")
         out = pipe(m, "hybrid", 3, k, 0.3, 1.75, generator=noise)
         # Rounding grows where a guess is near the clip, so a few pixels differ by more than the rest.
         assert (restored[i] - out.images[0]).abs().mean() < 1e-4
@@ -64,7 +64,7 @@ def test_every_setting_is_tried_on_every_face_however_the_batches_are_cut(pipe, 
         *((100, None, lam) for lam in tuning.LAMS),
     ]
     row = rows[4]  # against the pipeline, with zeta at 2 steps
-    m, noise = restore.measure(x0, "sr4", SIGMA, 0), restore.generators(0, x0, "sampler")
+    m, noise = chains.measure(x0, "sr4", SIGMA, 0), chains.generators(0, x0, "sampler")
     out = pipe(m, "hybrid", 2, 1, row["zeta"] * STEPS / 2, row["lam"], generator=noise)
     mean = metrics.quality(out.images, x0)["psnr"]
     assert row["psnr"] == pytest.approx(sum(mean) / 3, rel=1e-4)
@@ -151,7 +151,7 @@ def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x
         "own 2": (4, 2),
         "equal 2": (3, 0),
     }
-    m, noise = restore.measure(x0, "sr4", SIGMA, 0), lambda: restore.generators(0, x0, "sampler")
+    m, noise = chains.measure(x0, "sr4", SIGMA, 0), lambda: chains.generators(0, x0, "sampler")
     for name, method in (
         ("dps", "dps"),
         ("dmps", "dmps"),

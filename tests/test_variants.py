@@ -11,7 +11,7 @@ from experiments.faces import faces_of
 from frugal import images
 from frugal.guidance import dmps_score
 from frugal.prior.step_sizes import StepSizes
-from frugal.runs import restore
+from frugal.runs import chains
 
 SIZES = {"sr4": {0: {"zeta": 0.3, "lam": 1.0}}}
 
@@ -46,8 +46,8 @@ def job_of(pipe):
 def restored(pipe, named, method, steps, **own):
     """What the pipeline makes of the pictures, with the noise that measurements have."""
     x0 = torch.stack(list(named.values()))
-    m = restore.measure(x0, "sr4", 0.01, 0)
-    return pipe(m, method, steps, generator=restore.generators(0, x0, "sampler"), **own).images
+    m = chains.measure(x0, "sr4", 0.01, 0)
+    return pipe(m, method, steps, generator=chains.generators(0, x0, "sampler"), **own).images
 
 
 def test_the_short_step_is_eq_5_at_the_next_level_times_that_of_one_level(pipe, named, few):
@@ -106,8 +106,8 @@ def test_the_rule_is_the_hybrid_at_the_k_that_it_found(pipe, named, few):
 def test_draws_of_one_measurement_differ_in_the_samplers_noise_alone(pipe, named, few):
     x0 = named["a.png"]
     found = seeds.spread(pipe, "a.png", x0, "sr4", "dps", 2)
-    own = [restore.generator(seed, images.digest(x0), "sampler") for seed in (0, 1)]
-    m = restore.measure(x0[None], "sr4", 0.01, 0)
+    own = [chains.generator(seed, images.digest(x0), "sampler") for seed in (0, 1)]
+    m = chains.measure(x0[None], "sr4", 0.01, 0)
     x = torch.cat([pipe(m, "dps", 4, generator=one).images for one in own])
     assert abs(found["spread"] - x.var(0).mean().sqrt()) < 1e-3 and found["spread"] > 0
 

@@ -17,7 +17,7 @@ from frugal.lpips_weights import LPIPSUnavailable
 from frugal.metrics import METRICS, psnr
 from frugal.operators import TASKS
 from frugal.prior.step_sizes import RINGS, StepSizes
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import BEST, METHODS, POSTER
 from frugal.schedule import PREDICTION_TYPES, Schedule, ddim, predicted_x0
 from frugal.training import draw
@@ -68,9 +68,9 @@ def tried(method: str) -> Numbers:
     (pipe, x0), found = problem(), {}
     for task in TASKS:
         if task != "inpaint":  # which has no mask of its own
-            m = restore.measure(x0, task, SIGMA)
+            m = chains.measure(x0, task, SIGMA)
             for name, own in OWN.get(method, {"": {}}).items():
-                noise = restore.generators(0, x0, "sampler")
+                noise = chains.generators(0, x0, "sampler")
                 x = pipe(m, method, STEPS, zeta=ZETA, lam=LAM, generator=noise, **own).images
                 numbers = (x.mean(), x.square().mean().sqrt(), psnr(x, x0)[0] / 10)
                 found[f"{task} {method} {name}".strip()] = rounded(numbers)

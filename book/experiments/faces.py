@@ -8,7 +8,7 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from frugal import RestorationPipeline
 from frugal.measurement import Measurement
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import poster
 from frugal.samplers.walk import Denoise, State, Step, walk
 from frugal.schedule import Schedule
@@ -41,7 +41,7 @@ class Faces:
         cls, pipe: RestorationPipeline, x0: torch.Tensor, task: str, steps: int, seed: int, sigma: float
     ) -> "Faces":
         """Measure pictures x0 (F, C, H, W) and draw their noises."""
-        m, own = pipe.fitting(restore.measure(x0, task, sigma, seed)), restore.generators(seed, x0, "sampler")
+        m, own = pipe.fitting(chains.measure(x0, task, sigma, seed)), chains.generators(seed, x0, "sampler")
         z = torch.empty(steps + 1, *x0.shape, device=m.y.device)
         for draw in z:
             draw.copy_(randn_tensor(x0.shape, own, m.y.device))

@@ -15,7 +15,7 @@ import torch
 
 from frugal import images
 from frugal.photo import damage
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
 
 from . import stamp
@@ -77,7 +77,7 @@ def rows_of(
     x0, own = torch.stack(list(some.values())), setting(method, passes)
     drawn = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
     x, taken = drawn()
-    residual = damage.residual(restore.measure(x0, task, sigma, job.args.seed), x)
+    residual = damage.residual(chains.measure(x0, task, sigma, job.args.seed), x)
     beside = {"setting": own.name, "taken": taken, "residual": residual, "spread": None}
     if (pictures, sigma, passes) == DRAWN_TWICE:
         other, _ = drawn(draw=1)

@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
 
 from .engine import Job, Pictures, Restored, Run, rows
@@ -39,6 +39,6 @@ def by_poster(job: Job, some: Pictures, task: str) -> Restored:
 def by_best(job: Job, some: Pictures, task: str) -> Restored:
     """The method of ``samplers.BEST``, forward passes only."""
     x0 = torch.stack(list(some.values()))
-    m = restore.measure(x0, task, SIGMA, job.args.seed)
-    noise = restore.generators(job.args.seed, x0, "sampler")
+    m = chains.measure(x0, task, SIGMA, job.args.seed)
+    noise = chains.generators(job.args.seed, x0, "sampler")
     return {BEST: (job.pipe(m, BEST, generator=noise).images, {})}

@@ -17,7 +17,7 @@ from frugal import RestorationPipeline
 from frugal.base.checks import Refusal
 from frugal.metrics import quality
 from frugal.results.statistics import interval
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
 from frugal.samplers.walk import last, walk
 from frugal.settings import Settings
@@ -119,7 +119,7 @@ def restored(
     pipe: RestorationPipeline, x0: torch.Tensor, task: str, passes: int, numbers: Numbers, seed: int
 ) -> torch.Tensor:
     """What the method on offer makes of faces x0 (B, C, H, W) with other numbers; on the CPU."""
-    m = pipe.fitting(restore.measure(x0, task, SIGMA, seed))
+    m = pipe.fitting(chains.measure(x0, task, SIGMA, seed))
     told = {"asks": (numbers["least"], numbers["most"])}
     told |= {name: numbers[name] for name in ("undecided", "eta", "power")}
     spaced = {"spacing": numbers["spacing"], "lowest": round(numbers["lowest"])}
@@ -128,7 +128,7 @@ def restored(
     schedule = method.schedule(pipe.scheduler, min(range(passes, 0, -1), key=away))  # as many as come nearest
     done = pipe.complete(Settings(schedule.t), BEST, task)
     step = pipe.step(BEST, done, schedule, m.A.image_shape, **told)
-    generators = restore.generators(seed, x0, "sampler")
+    generators = chains.generators(seed, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
     return last(walk(step, schedule, m, noise)).x.cpu()
 

@@ -19,7 +19,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from frugal import RestorationPipeline
 from frugal.measurement import Measurement
 from frugal.prior.step_sizes import STEPS
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import METHODS
 from frugal.samplers.poster import when
 from frugal.samplers.walk import Step, handover, last, walk
@@ -153,9 +153,9 @@ def restored(
     Another ``draw`` has other noise for the sampler, from the same measurement. With it the passes that each
     picture took, all steps and those that were back-propagated.
     """
-    m, t = pipe.fitting(restore.measure(x0, task, sigma, seed)), setting.steps(passes, pipe.scheduler)
+    m, t = pipe.fitting(chains.measure(x0, task, sigma, seed)), setting.steps(passes, pipe.scheduler)
     schedule = pipe.schedule(setting.method, t)
-    generators = restore.generators(seed + draw, x0, "sampler")
+    generators = chains.generators(seed + draw, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
     end = last(walk(step_of(pipe, setting, schedule, m), schedule, m, noise))
     return end.x.cpu(), end.passes.tolist()

@@ -12,7 +12,7 @@ import torch
 
 from frugal import RestorationPipeline, Settings, images
 from frugal.base import checks
-from frugal.runs import restore
+from frugal.runs import chains, restore
 from frugal.samplers import POSTER
 
 from .engine import Job, Pictures, Run, means
@@ -54,8 +54,8 @@ def spread(
     ``spread`` is the root mean square, over pixels, of their standard deviation; ``psnr`` and ``lpips`` are
     means over the draws; ``psnr_of_mean`` is that of their mean.
     """
-    m = restore.measure(x0[None], task, SIGMA, 0)[torch.zeros(draws, dtype=torch.long)]
-    noise = [restore.generator(seed, images.digest(x0), "sampler") for seed in range(draws)]
+    m = chains.measure(x0[None], task, SIGMA, 0)[torch.zeros(draws, dtype=torch.long)]
+    noise = [chains.generator(seed, images.digest(x0), "sampler") for seed in range(draws)]
     x = pipe(m, method, STEPS, SWITCH, generator=noise).images.cpu()
     of_mean = means(x.mean(0, keepdim=True), x0[None])["psnr"]
     return {

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from frugal import RestorationPipeline, guidance, operators
 from frugal.measurement import Measurement
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import poster
 from frugal.samplers.walk import Denoise, Noise, Step, Stepped, last, walk
 from frugal.schedule import Schedule
@@ -211,7 +211,7 @@ def problem(
     schedule = Schedule.from_scheduler(pipe.scheduler, steps)
     return Problem(
         x0=x0.to(pipe.device),
-        m=pipe.fitting(restore.measure(x0, task, sigma, seed)),
+        m=pipe.fitting(chains.measure(x0, task, sigma, seed)),
         zeta=pipe.step_sizes.of(task, 0, steps)["zeta"],
         lam=pipe.step_sizes.of(task, steps, steps)["lam"],
         schedule=schedule,
@@ -222,7 +222,7 @@ def problem(
 
 def run(v: Variant, p: Problem, seed: int) -> torch.Tensor:
     """A variant with ``restore.restore``'s noise; restorations (B, C, H, W) on the CPU."""
-    p, own = v.change(p), restore.generators(seed, p.x0, "sampler")
+    p, own = v.change(p), chains.generators(seed, p.x0, "sampler")
     noise = lambda: randn_tensor(p.x0.shape, own, p.x0.device)
     return last(walk(v.maker(p), p.schedule, p.m, noise)).x.cpu()
 

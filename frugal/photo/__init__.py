@@ -18,8 +18,9 @@ from ..measurement import Measurement
 from ..metrics import METRICS
 from ..operators.two_functions import ImplicitOperator
 from ..pipeline import RestorationOutput, RestorationPipeline
+from ..runs.chains import generator
 from ..runs.origin import made_from, origin
-from ..runs.restore import generator, scored
+from ..runs.restore import scored
 from ..samplers import METHODS
 from ..settings import Complete, Settings
 from . import align, damage

@@ -1,43 +1,17 @@
-"""From pictures to rows: measure, restore and judge, with noise that belongs to the picture."""
+"""From pictures to rows: measure, restore and judge."""
 
-import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 
 import torch
 
 from .. import images
-from ..measurement import Measurement
 from ..metrics import quality
-from ..operators import make
 from ..pipeline import RestorationPipeline
 from ..results.rows import Rows
 from ..samplers import METHODS, POSTER
 from ..settings import Complete, Settings
-from . import kept
-from .kept import Chain
-
-
-def generator(seed: int, picture: str, role: str) -> torch.Generator:
-    """A CPU generator for the noise that a picture, named by its digest, gets in a ``role``.
-
-    "measurement" or "sampler". Every method sees the same measurement and the same sampler noise, so
-    differences are paired; and they stay the same whatever other pictures lie beside this one.
-    """
-    number = hashlib.sha256(f"{seed} {picture} {role}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(number[:7]))
-
-
-def generators(seed: int, x0: torch.Tensor, role: str) -> list[torch.Generator]:
-    """``generator`` for each of the pictures x0 (B, C, H, W)."""
-    return [generator(seed, images.digest(x), role) for x in x0]
-
-
-def measure(x0: torch.Tensor, task: str, sigma: float, seed: int = 0) -> Measurement:
-    """Measurements of pictures x0 (B, C, H, W) by a task's operator, each with its own noise."""
-    return make(task, tuple(x0.shape[1:])).measure(x0, sigma, generators(seed, x0, "measurement"))
+from .chains import Chain, Name, chains_of, measure
 
 
 def restore(
@@ -57,7 +31,8 @@ def restore(
     that were not.
     """
     done = pipe.complete(settings, method, task)
-    return judged(chains_of(pipe, x0, task, method, sigma, done), x0, task, method, sigma, done)
+    chains = chains_of(pipe, x0, task, sigma, {method: (method, done)})[method]
+    return judged(chains, x0, task, method, sigma, done)
 
 
 def judged(
@@ -100,43 +75,8 @@ def guesses(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What ``restore`` goes through: the guesses at k = t, ..., 1, (t, B, C, H, W), and the restored pictures."""
     done = pipe.complete(settings, method, task)
-    chains = chains_of(pipe, x0, task, method, sigma, done, with_guesses=True)
+    chains = chains_of(pipe, x0, task, sigma, {method: (method, done)}, with_guesses=True)[method]
     return torch.stack([c["guesses"] for c in chains], 1), torch.stack([c["x0"] for c in chains])
-
-
-def chains_of(
-    pipe: RestorationPipeline,
-    x0: torch.Tensor,
-    task: str,
-    method: str,
-    sigma: float,
-    done: Complete,
-    with_guesses: bool = False,
-) -> list[Chain]:
-    """The chain of each picture: those that are kept are read, see ``kept``, the others computed together.
-
-    A chain has "x0" (C, H, W), "passes" and "seconds", and "guesses" (t, C, H, W) where these are wanted.
-    """
-    m, shared = measure(x0, task, sigma, done.seed), kept.common(pipe)
-    ends, paths = (kept.file_of(shared, m, method, done, x0, what) for what in ("end", "guesses"))
-    files = paths if with_guesses else ends
-    chains = [kept.find(file) for file in files]
-    if missing := [i for i, chain in enumerate(chains) if chain is None]:
-        guesses, noise = [], generators(done.seed, x0[missing], "sampler")
-        start = time.perf_counter()
-        for end in pipe.walk(m[torch.tensor(missing)], method, done, noise):
-            if with_guesses:
-                guesses.append(end.x0_hat.cpu())
-        restored = end.x.cpu()
-        seconds = torch.tensor((time.perf_counter() - start) / len(missing), dtype=torch.float64)
-        for at, i in enumerate(missing):
-            chain = {"x0": restored[at], "passes": end.passes[at], "seconds": seconds}
-            kept.keep(ends[i], chain)
-            if with_guesses:
-                chain = {**chain, "guesses": torch.stack([x0_hat[at] for x0_hat in guesses])}
-                kept.keep(paths[i], chain)
-            chains[i] = chain
-    return [chain for chain in chains if chain is not None]
 
 
 def compare(
@@ -152,18 +92,53 @@ def compare(
 
     Returns the rows, with "image", and {"measured": previews, method: restored}, each (B, C, H, W).
     """
+    x0 = torch.stack(list(named.values()))
+    measured = {"measured": measure(x0, task, sigma, settings.seed).preview().expand_as(x0)}
+    asked = {method: (method, settings) for method in methods}
+    rows, restored = together(pipe, named, task, sigma, asked, batch_size)
+    return rows, measured | restored
+
+
+def sweep(
+    pipe: RestorationPipeline,
+    named: dict[str, torch.Tensor],
+    task: str,
+    sigma: float,
+    settings: Settings,
+    switches: Sequence[int],
+    batch_size: int | None = None,
+) -> tuple[Rows, dict[int, torch.Tensor]]:
+    """The hybrid at every switch k in ``switches``, as ``compare`` has it.
+
+    Returns the rows, k by k, and {k: restored (B, C, H, W)}. Where ``settings`` have a zeta, all k share DPS's path.
+    """
+    asked = {k: ("hybrid", replace(settings, switch=k)) for k in switches}
+    return together(pipe, named, task, sigma, asked, batch_size)
+
+
+def together(
+    pipe: RestorationPipeline,
+    named: dict[str, torch.Tensor],
+    task: str,
+    sigma: float,
+    asked: Mapping[Name, tuple[str, Settings]],
+    batch_size: int | None = None,
+) -> tuple[Rows, dict[Name, torch.Tensor]]:
+    """Restore every picture of ``named`` in every way ``asked``, {name: (method, settings)}, batch by batch.
+
+    Returns the rows, way by way, and {name: restored (B, C, H, W)}.
+    """
     names, x0 = list(named), torch.stack(list(named.values()))
-    restored = {"measured": measure(x0, task, sigma, settings.seed).preview().expand_as(x0)}
-    rows: list[Any] = []
-    warm_up(pipe, task, methods)
-    for method in methods:
-        pictures = []
-        for batch in torch.arange(len(x0)).split(batch_size or at_once(pipe)):
-            some, out = restore(pipe, x0[batch], task, method, sigma, settings)
-            rows += [{"image": names[i], **row} for i, row in zip(batch.tolist(), some)]
-            pictures.append(out)
-        restored[method] = torch.cat(pictures)
-    return Rows(rows), restored
+    done = {name: (method, pipe.complete(own, method, task)) for name, (method, own) in asked.items()}
+    rows: dict[Name, list[dict]] = {name: [] for name in asked}
+    restored: dict[Name, list[torch.Tensor]] = {name: [] for name in asked}
+    warm_up(pipe, task, {method for method, _ in asked.values()})
+    for batch in torch.arange(len(x0)).split(batch_size or at_once(pipe)):
+        for name, found in chains_of(pipe, x0[batch], task, sigma, done).items():
+            some, out = judged(found, x0[batch], task, done[name][0], sigma, done[name][1])
+            rows[name] += [{"image": names[i], **row} for i, row in zip(batch.tolist(), some)]
+            restored[name].append(out)
+    return Rows(sum(rows.values(), [])), {name: torch.cat(x) for name, x in restored.items()}
 
 
 def at_once(pipe: RestorationPipeline) -> int:
@@ -171,7 +146,7 @@ def at_once(pipe: RestorationPipeline) -> int:
     return max(1, 10 * 64**2 // pipe.size**2)
 
 
-def warm_up(pipe: RestorationPipeline, task: str, methods: Sequence[str]) -> None:
+def warm_up(pipe: RestorationPipeline, task: str, methods: Collection[str]) -> None:
     """One short restoration by each method, so that the first picture's time holds no set-up."""
     for method in methods:
         restore(pipe, torch.zeros(1, *pipe.image_shape), task, method, 0.0, Settings(steps=2))
