@@ -86,7 +86,9 @@ def test_the_hybrid_goes_on_from_the_path_of_dps(pipe, switch):
     before = pipe.unet.calls
     rows, restored = compare(pipe, named, "sr4", 0.01, settings)
     late = 4 if switch == "collapse" else switch
-    assert pipe.unet.calls - before == 2 + 2 + 2 + 4 + 4 + late  # six that warm up, DPS, DMPS, the hybrid's own
+    assert (
+        pipe.unet.calls - before == 2 + 2 + 2 + 4 + 4 + late
+    )  # six that warm up, DPS, DMPS, the hybrid's own
     for method, (own, x) in alone.items():
         assert torch.equal(restored[method], x)
         same = [{**row, "image": name, "seconds": 0} for name, row in zip("ab", own)]

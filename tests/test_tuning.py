@@ -143,7 +143,7 @@ def test_variants_are_the_pipelines_restorations_and_equal_cost_is_equal(pipe, x
         partial(Faces.of, pipe, x0, "sr4", seed=0, sigma=SIGMA),
         lambda k: pipe.step_sizes.of("sr4", k, 4),
     )
-    found = switches.against_dps(faces_at, sizes, 4, {"2": 2}, ["2"])
+    found = switches.against_dps(faces_at, sizes, 4, {"2": 2})
     assert {name: (told["steps"], told["switch"]) for name, (_, told) in found.items()} == {
         "dps": (4, 0),
         "dmps": (4, 4),

@@ -83,9 +83,7 @@ def test_a_condition_chooses_and_judges_with_the_librarys_samplers(pipe, named):
     job = job_of(pipe)
     sizes = {k: {"zeta": 0.3, "lam": 1.0} for k in ("0", "1", "2")}
     rows = conditions.judged(job, named, c, sizes)
-    methods = ["dps", "dmps", "same 23", "own 23", "same 50", "own 50", "equal 50"]
-    assert list(dict.fromkeys(row["method"] for row in rows)) == methods
-    assert {row["steps"] for row in rows if row["method"] == "equal 50"} == {3}
+    assert list(dict.fromkeys(row["method"] for row in rows)) == ["dps", "dmps", "own 23", "own 50"]
     x = restored(pipe, named, "hybrid", 4, switch=2, zeta=0.3, lam=1.75)
     (ours,) = (row["psnr"] for row in rows if (row["image"], row["method"]) == ("a.png", "own 50"))
     mse = ((x[0].clamp(-1, 1) - named["a.png"]) ** 2).mean()

@@ -1,7 +1,7 @@
 """The hybrid against DPS under other conditions: tasks, numbers of steps, noise of the measurement.
 
 For each condition the step zeta is chosen on faces of their own, for DPS and for each switch, by the rule of
-``tuning``; then other faces judge, with the rows of ``switches``. The last 23 or 50 % of the steps are DMPS.
+``tuning``; then other faces judge, with rows as in ``switches``. The last 23 or 50 % of the steps are DMPS.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,12 +48,6 @@ CONDITIONS = (
     Condition("sr4", 50, 0.01),
     Condition("inpaint-random", 100, 0.01),
     Condition("sr4", 100, 0.2),
-    Condition("outpaint-half", 100, 0.01),
-    Condition("sr4", 300, 0.01),
-    Condition("inpaint-middle", 100, 0.01),
-    Condition("outpaint-window", 100, 0.01),
-    Condition("inpaint-box", 25, 0.01),
-    Condition("inpaint-box", 100, 0.05),
 )
 FACTORS = (0.5, 1.0, 2.0)  # of the centre of zeta's grid
 SHARES = (0.23, 0.5)  # of the steps that are DMPS: the poster's noise on our pictures, and its half
@@ -91,7 +85,7 @@ def judged(job: Job, some: Pictures, c: Condition, own: Mapping[str, Mapping[str
 
     sizes = lambda k: {"zeta": own[str(0 if k == c.steps else k)]["zeta"], "lam": c.lam}
     faces_at = lambda steps: faces_of(job, some, c.task, steps, c.sigma)
-    restored = against_dps(faces_at, sizes, c.steps, c.switches, list(c.switches)[-1:])
+    restored = against_dps(faces_at, sizes, c.steps, c.switches, ["own"])
     found = rows(
         some, {m: (x, {"task": c.task, "sigma": c.sigma, **told}) for m, (x, told) in restored.items()}
     )

@@ -32,7 +32,7 @@ def by_poster(job: Job, some: Pictures, task: str) -> Restored:
     """DPS, DMPS, and hybrids with DPS's zeta, whose path is DPS's."""
     sizes, switches = partial(job.pipe.step_sizes.of, task, steps=STEPS), {str(k): k for k in SWITCHES}
     faces_at = partial(faces_of, job, some, task, sigma=SIGMA)
-    made = against_dps(faces_at, sizes, STEPS, switches, own_zeta=False)
+    made = against_dps(faces_at, sizes, STEPS, switches, ["same"])
     return {name.replace("same", "hybrid"): one for name, one in made.items()}
 
 

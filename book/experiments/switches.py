@@ -27,7 +27,7 @@ def runs(job: Job) -> Iterator[Run]:
         def of(some: Pictures, task: str = task) -> list[dict]:
             made = partial(faces_of, job, some, task, sigma=SIGMA)
             sizes = partial(job.pipe.step_sizes.of, task, steps=t)
-            return rows(some, against_dps(made, sizes, t, switches, switches))
+            return rows(some, against_dps(made, sizes, t, switches))
 
         yield Run({"task": task}, named, of)
 
@@ -37,28 +37,29 @@ def against_dps(
     sizes: Sizes,
     t: int,
     switches: Mapping[str, int],
-    equal: Collection[str] = (),
-    own_zeta: bool = True,
+    kinds: Collection[str] = ("same", "own", "equal"),
 ) -> Restored:
     """DPS, DMPS and the hybrids of some faces, whose paths are shared.
 
     faces_at  number of steps -> the faces
-    switches  {name: k}; those in ``equal`` have a DPS of equal cost beside them
-    own_zeta  whether there are hybrids with the zeta of their k
+    switches  {name: k}
+    kinds     which of the comparisons
     """
     faces, own = faces_at(t), {k: sizes(k) for k in (0, *switches.values(), t)}
     zeta, lam = own[0]["zeta"], own[t]["lam"]
-    path = faces.dps(zeta, (0, *switches.values()))
+    zeta_of = {"same": lambda k: zeta, "own": lambda k: own[k]["zeta"]}
+    hybrids = [(kind, name, k) for name, k in switches.items() for kind in zeta_of if kind in kinds]
+    leave: dict[float, set[int]] = {zeta: {0}}
+    for kind, _, k in hybrids:
+        leave.setdefault(zeta_of[kind](k), set()).add(k)
+    paths = {z: faces.dps(z, ks) for z, ks in leave.items()}
     told = lambda steps, k, zeta, lam: {"steps": steps, "switch": k, "zeta": zeta, "lam": lam}
-    done = {"dps": (path[0], told(t, 0, zeta, lam)), "dmps": (faces.dmps(lam), told(t, t, zeta, lam))}
-    for name, k in switches.items():
-        zeta_k, lam_k = own[k]["zeta"], own[k]["lam"]
-        done[f"same {name}"] = (faces.dmps(lam_k, path[k], k), told(t, k, zeta, lam_k))
-        if own_zeta:
-            x_k = path[k] if zeta_k == zeta else faces.dps(zeta_k, [k])[k]
-            done[f"own {name}"] = (faces.dmps(lam_k, x_k, k), told(t, k, zeta_k, lam_k))
-        if name in equal:
-            fewer = t - round(k / 2)  # a DPS step is two passes, a DMPS step is one
-            zeta_e = zeta * t / fewer  # as fewer steps have to be longer
-            done[f"equal {name}"] = (faces_at(fewer).dps(zeta_e)[0], told(fewer, 0, zeta_e, lam))
+    done = {"dps": (paths[zeta][0], told(t, 0, zeta, lam)), "dmps": (faces.dmps(lam), told(t, t, zeta, lam))}
+    for kind, name, k in hybrids:
+        zeta_k, lam_k = zeta_of[kind](k), own[k]["lam"]
+        done[f"{kind} {name}"] = (faces.dmps(lam_k, paths[zeta_k][k], k), told(t, k, zeta_k, lam_k))
+    for name, k in switches.items() if "equal" in kinds else ():
+        fewer = t - round(k / 2)  # a DPS step is two passes, a DMPS step is one
+        zeta_e = zeta * t / fewer  # as fewer steps have to be longer
+        done[f"equal {name}"] = (faces_at(fewer).dps(zeta_e)[0], told(fewer, 0, zeta_e, lam))
     return done

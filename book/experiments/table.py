@@ -45,7 +45,7 @@ EXPERIMENTS = {
         "SHARES FACTORS CENTRES CENTRE LAMS LAM",
         BY_POSTER,
         {"tuning": "folder of faces that choose zeta", "images": "folder of faces that judge"},
-        {"tuning_limit": 6, "limit": 12, "first": len(conditions.CONDITIONS), "seed": 0},
+        {"tuning_limit": 6, "limit": 100, "first": len(conditions.CONDITIONS), "seed": 0},
         grows=("first", "limit"),
         chooses="tuning",
     ),
@@ -108,7 +108,7 @@ EXPERIMENTS = {
         "SIGMA STEPS",
         (*BY_POSTER, behaviour.collapses),
         UNSEEN,
-        {"limit": 20, "tasks": TASKS, "seed": 0, "batch": 20},
+        {"limit": 100, "tasks": TASKS, "seed": 0, "batch": 20},
         sizes=TUNED,
     ),
     "samples": Experiment(
