@@ -19,7 +19,7 @@ from experiments.table import EXPERIMENTS
 
 import alone
 from frugal import RestorationPipeline, images, operators
-from frugal.runs import restore
+from frugal.runs import chains
 from frugal.samplers import BEST, METHODS, Method, poster
 from frugal.samplers.closed_form import asked
 from frugal.schedule import Schedule
@@ -279,7 +279,7 @@ def changes_of(change):
     [
         (poster, "residual_gradient", lambda real: lambda *a: tuple(-part for part in real(*a))),
         (poster, "dmps_score", lambda real: lambda *a: 1.01 * real(*a)),
-        (restore, "generators", lambda real: lambda seed, *a: real(seed + 1, *a)),
+        (chains, "generators", lambda real: lambda seed, *a: real(seed + 1, *a)),
     ],
     ids=["sign of DPS", "length of DMPS", "another noise"],
 )
