@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import torch
 
+from .covariance import Answer, Covariance, inner
 from .measurement import Measurement
 from .operators.two_functions import ImplicitOperator, conjugate_gradients
 from .waves import Waves
 
+STEERED = 16  # conjugate gradients where all s_i are one number
 PLAIN = 8  # conjugate gradients where s_i differ; with twice as many, what rounding does is no longer small
 LEAST = 1e-6  # of sigma in ``spectral_mean``, ten times the rounding of pictures with 32 bits
 SMALL = 0.1  # of r: what rounding may put into a direction
@@ -106,42 +108,40 @@ def centred_mean(x0_hat: torch.Tensor, m: Measurement, r2: float) -> torch.Tenso
 
 
 def spectral_pull(
-    x0_hat: torch.Tensor, m: Measurement, c: torch.Tensor, iterations: int = 16
+    x0_hat: torch.Tensor, m: Measurement, C: Covariance, iterations: int = STEERED
 ) -> torch.Tensor:
-    """p = A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat) of Eq. 14f (page 14), C = W diag(c) W^T; in double precision.
+    """p = A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat) of Eq. 14f (page 14); in double precision.
 
-    c (C, H, W) are variances along the waves. The inverse has no formula, for A and W have other directions:
-    conjugate gradients stand for it, in double precision, for they enlarge what rounding does. Where A's singular
-    values are all one s, ``iterations`` of them are steered by A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if
-    A hid nothing; without it a hidden box is far from solved after so many. Else there are ``PLAIN``, which
+    The inverse has no formula, for A and the waves W of C have other directions: conjugate gradients stand for it,
+    in double precision, for they enlarge what rounding does. Where A's singular values are all one s, ``iterations``
+    of them are steered by A W (s^2 c + sigma^2)^{-1} W^T A^T / s^2, the inverse if A hid nothing; without it a hidden
+    box is far from solved after so many. Else there are ``PLAIN``, which
     U diag(1 / (sigma^2 + s_i^2 mean(c))) U^T steers, the inverse if all waves varied alike; without it a blur is far
     from solved. Where the s_i are not known, or fewer than the numbers of y, nothing does.
     sigma counts as at least ``LEAST``, so that with sigma = 0 what A does not see is not made of the rounding of y.
     Returns (B, C, H, W).
     """
     sigma = max(m.sigma, LEAST)
-    guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, Waves(x0_hat.double())
-    C = lambda x: waves.W(c * waves.Wt(x))
+    guess, y, A, waves = x0_hat.double(), m.y.double(), m.A, C.waves
     K = lambda u: sigma**2 * u + A.A(C(A.A_adjoint(u)))
     near = lambda r: r
     if s2 := A.one_singular_value**2:
-        near = lambda r: A.A(waves.W(waves.Wt(A.A_adjoint(r)) / (s2 * c + sigma**2))) / s2
+        near = lambda r: A.A(waves.W(waves.Wt(A.A_adjoint(r)) / (s2 * C.c + sigma**2))) / s2
     elif len(A.singular_values) == y[0].numel():
-        gain = 1 / (sigma**2 + A.s(y) ** 2 * c.mean())
+        gain = 1 / (sigma**2 + A.s(y) ** 2 * C.c.mean())
         near = lambda r: A.U(gain * A.Ut(r))
     u = conjugate_gradients(K, y - A.A(guess), iterations if s2 else PLAIN, about=near)
     return A.A_adjoint(u)
 
 
 def spectral_mean(
-    x0_hat: torch.Tensor, m: Measurement, c: torch.Tensor, iterations: int = 16
+    x0_hat: torch.Tensor, m: Measurement, C: Covariance, iterations: int = STEERED
 ) -> torch.Tensor:
-    """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C) with C = W diag(c) W^T:
+    """Eq. 14f (page 14): E[x_0 | x_k, y], Eq. 1, where p(x_0 | x_k) is N(x0_hat, C):
 
     x0_hat + C A^T (sigma^2 I + A C A^T)^{-1} (y - A x0_hat), see ``spectral_pull``. Returns (B, C, H, W).
     """
-    waves, p = Waves(x0_hat.double()), spectral_pull(x0_hat, m, c, iterations)
-    return (x0_hat + waves.W(c * waves.Wt(p))).to(x0_hat.dtype)
+    return (x0_hat + C(spectral_pull(x0_hat, m, C, iterations))).to(x0_hat.dtype)
 
 
 def asked_guess(
@@ -150,44 +150,44 @@ def asked_guess(
     x_k: torch.Tensor,
     x0_hat: torch.Tensor,
     m: Measurement,
-    c: torch.Tensor,
+    C: Covariance,
     alpha_bar: float,
-) -> torch.Tensor:
-    """Eq. 14i (page 14): the guess, moved along C p, where C is the network's own covariance of x_0 given x_k.
+) -> tuple[torch.Tensor, Answer]:
+    """Eq. 14i (page 14): the guess, moved along q = C p with the network's own C, and this as an ``Answer``.
 
-    p is ``spectral_pull``. C = (1 - alpha_bar) / sqrt(alpha_bar) J with J the network's Jacobian (Eq. 5a), and J p
-    is a difference of two guesses, ``ASKED`` of x_k's length apart: one more pass, no back-propagation. The length of
-    the move is that which leaves the least residual, between 0 and ``FARTHEST``. Returns (B, C, H, W).
+    p is ``spectral_pull``. The network's C is (1 - alpha_bar) / sqrt(alpha_bar) J with J its Jacobian (Eq. 5a), and
+    J p is a difference of two guesses, ``ASKED`` of x_k's length apart: one more pass, no back-propagation. The length
+    of the move is that which leaves the least residual, between 0 and ``FARTHEST``. The guess is (B, C, H, W).
     """
-    norm = lambda x: x.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
-    p = spectral_pull(x0_hat, m, c).to(x_k.dtype)
-    h = ASKED * norm(x_k) / norm(p).clamp_min(torch.finfo(x_k.dtype).tiny ** 0.5)
-    Cp = (denoise(x_k + h * p, k) - x0_hat) * (1 - alpha_bar) / (h * alpha_bar**0.5)
-    residual, seen_of_it = (m.y - m.A(x0_hat)).flatten(1), m.A(Cp).flatten(1)
-    square = seen_of_it.square().sum(1)
-    length = (residual * seen_of_it).sum(1) / square.clamp_min(torch.finfo(x_k.dtype).tiny)
-    return x0_hat + length.clamp(0, FARTHEST).reshape(-1, 1, 1, 1) * Cp
+    tiny, s2 = torch.finfo(x_k.dtype).tiny, (1 - alpha_bar) / alpha_bar
+    p = spectral_pull(x0_hat, m, C).to(x_k.dtype)
+    h = ASKED * (inner(x_k, x_k) / inner(p, p).clamp_min(tiny)).sqrt()
+    q = (denoise(x_k + h * p, k) - x0_hat) * (1 - alpha_bar) / (h * alpha_bar**0.5)
+    residual, seen_of_it = (m.y - m.A(x0_hat)).flatten(1), m.A(q).flatten(1)
+    length = (residual * seen_of_it).sum(1) / seen_of_it.square().sum(1).clamp_min(tiny)
+    return x0_hat + length.clamp(0, FARTHEST).reshape(-1, 1, 1, 1) * q, Answer.of(p, q, s2)
 
 
 def spectral_draw(
     x0_hat: torch.Tensor,
     m: Measurement,
-    c: torch.Tensor,
+    C: Covariance,
     tau: float,
     noise: Callable[[], torch.Tensor],
-    iterations: int = 16,
+    iterations: int = STEERED,
 ) -> torch.Tensor:
     """Eq. 14g (page 14): a draw around ``spectral_mean``, of tau^2 times the covariance of x_0 given x_k and y.
 
     It is the mean for a guess and a measurement that are themselves drawn: x0_hat + tau W c^{1/2} z and
-    y + tau sigma n. ``noise`` () gives standard normal pictures (B, C, H, W). Returns (B, C, H, W).
+    y + tau sigma n. ``noise`` () gives standard normal pictures (B, C, H, W). What was asked does not count in the
+    width. Returns (B, C, H, W).
     """
-    waves, z, n = Waves(x0_hat), noise(), noise().flatten(1)
+    z, n = noise(), noise().flatten(1)
     while n.shape[1] < m.y[0].numel():
         n = torch.cat([n, noise().flatten(1)], 1)
     n = n[:, : m.y[0].numel()].reshape(m.y.shape)
-    moved = x0_hat + tau * waves.W(c.to(z).sqrt() * z)
-    return spectral_mean(moved, replace(m, y=m.y + tau * m.sigma * n), c, iterations)
+    moved = x0_hat + tau * C.waves.W(C.c.sqrt() * z).to(z)
+    return spectral_mean(moved, replace(m, y=m.y + tau * m.sigma * n), C, iterations)
 
 
 def at_full_power(x0_hat: torch.Tensor, c: torch.Tensor, v: torch.Tensor, share: float = 1.0) -> torch.Tensor:

@@ -23,7 +23,7 @@ FLOORS = (
     {"base", "waves"},
     {"schedule", "measurement", "images", "lpips_weights"},
     {"operators", "prior", "metrics"},
-    {"guidance", "collapse"},
+    {"covariance", "guidance", "collapse"},
     {"samplers", "deepinv_bridge"},
     {"settings", "results", "laboratory"},
     {"pipeline"},

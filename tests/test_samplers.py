@@ -8,6 +8,7 @@ from diffusers import DDPMScheduler
 from examples import gaussian, same, seeded
 
 from frugal import Measurement, guidance, operators
+from frugal.covariance import Answer, Covariance
 from frugal.guidance import spectral_mean
 from frugal.prior.step_sizes import RINGS, StepSizes, rings
 from frugal.samplers import METHODS, POSTER, others
@@ -122,7 +123,9 @@ def test_the_spectral_mean_is_the_dense_posterior_mean(task):
     A, C = m.A.matrix(), W @ torch.diag(c.flatten()) @ W.T
     gain = C @ A.T @ torch.linalg.inv(m.sigma**2 * torch.eye(len(A)).double() + A @ C @ A.T)
     dense = x0_hat.flatten(1) + (m.y.flatten(1) - x0_hat.flatten(1) @ A.T) @ gain.T
-    off = (spectral_mean(x0_hat, m, c).flatten(1) - dense).norm() / (dense - x0_hat.flatten(1)).norm()
+    off = (spectral_mean(x0_hat, m, Covariance(x0_hat, c)).flatten(1) - dense).norm() / (
+        dense - x0_hat.flatten(1)
+    ).norm()
     assert off < 0.01
 
 
@@ -136,14 +139,39 @@ def test_asking_moves_the_guess_along_the_networks_own_covariance():
     denoise = lambda x, k: (x.flatten(1) @ J.T).reshape(x.shape)
     m, x_k, c = measured("sr4", normal(2, *SHAPE)), normal(2, *SHAPE, seed=3), torch.ones(SHAPE).double()
     x0_hat = denoise(x_k, k)
-    move = guidance.asked_guess(denoise, k, x_k, x0_hat, m, c, alpha_bar) - x0_hat
-    along = guidance.spectral_pull(x0_hat, m, c).flatten(1) @ C
+    waves = Covariance(x0_hat, c)
+    moved, answer = guidance.asked_guess(denoise, k, x_k, x0_hat, m, waves, alpha_bar)
+    move, along = moved - x0_hat, guidance.spectral_pull(x0_hat, m, waves).flatten(1) @ C
+    assert same(answer.q.flatten(1), along, 1e-7) and same(answer.Pq.flatten(1) @ V, along, 1e-6)
     length = (move.flatten(1) * along).sum(1) / along.square().sum(1)
     assert same(move.flatten(1), length[:, None] * along, 1e-9)
     assert 0 < length.min() and length.max() <= guidance.FARTHEST
     residual = lambda stretch: (m.y - m.A(x0_hat + stretch * move)).flatten(1).norm(dim=1)
     free = length < guidance.FARTHEST
     assert free.any() and all((residual(1) < residual(s))[free].all() for s in (0.9, 1.1))
+
+
+def test_what_was_asked_is_known_at_every_level():
+    """Eq. 14k for a Gaussian prior of any covariance V: C p = q at another level, and the nearer C, the more is asked."""
+    root = torch.randn(N, N, generator=seeded(8)).double() / N**0.5
+    V, eye = root @ root.T + 0.1 * torch.eye(N), torch.eye(N).double()
+    C_at = lambda s2: torch.linalg.inv(torch.linalg.inv(V) + eye / s2)
+    asked = normal(6, 1, *SHAPE, seed=2).double()
+    answers = [Answer.of(p, (p.flatten(1) @ C_at(2.0)).reshape(p.shape), 2.0) for p in asked]
+    like, c, s2 = eye.reshape(N, *SHAPE), torch.full(SHAPE, 0.3).double(), 0.5
+    apart = []
+    for count in (0, 3, 6):
+        C = Covariance(
+            like, c, s2, [Answer(*(part.expand_as(like) for part in one)) for one in answers[:count]]
+        )
+        matrix = C(like).flatten(1)
+        assert same(matrix, matrix.T, 1e-9) and torch.linalg.eigvalsh(matrix).min() > 0
+        apart.append((matrix - C_at(s2)).norm().item())
+    q, Pq = (part.flatten() for part in answers[-1])
+    assert same(matrix @ (Pq + q / s2), q, 1e-9)
+    assert apart == sorted(apart, reverse=True)
+    nothing = Answer(answers[0].q, -9 * answers[0].q)  # a covariance that is negative
+    assert same(Covariance(like, c, s2, [nothing])(like), Covariance(like, c)(like), 1e-12)
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 6, 10)])
@@ -159,7 +187,9 @@ def test_waves_are_orthonormal(shape):
 def test_with_one_number_for_all_waves_it_is_the_centred_mean():
     m = measured("inpaint-box", normal(2, *SHAPE))
     x0_hat, even = normal(2, *SHAPE, seed=3), torch.full(SHAPE, 0.3, dtype=torch.float64)
-    assert same(spectral_mean(x0_hat, m, even), guidance.centred_mean(x0_hat, m, 0.3), 1e-7)
+    assert same(
+        spectral_mean(x0_hat, m, Covariance(x0_hat, even)), guidance.centred_mean(x0_hat, m, 0.3), 1e-7
+    )
 
 
 def test_it_is_exact_where_the_prior_is_a_gaussian_of_waves():
@@ -173,7 +203,9 @@ def test_it_is_exact_where_the_prior_is_a_gaussian_of_waves():
     A = m.A.matrix()
     precision = W @ torch.diag(1 / v.flatten() + 1 / s2) @ W.T + A.T @ A / m.sigma**2
     pull = x_k.flatten() / (alpha_bar**0.5 * s2) + A.T @ m.y.flatten() / m.sigma**2
-    assert same(spectral_mean(x0_hat, m, c).flatten(), torch.linalg.solve(precision, pull), 1e-3)
+    assert same(
+        spectral_mean(x0_hat, m, Covariance(x0_hat, c)).flatten(), torch.linalg.solve(precision, pull), 1e-3
+    )
 
 
 def test_what_a_guess_leaves_open_by_frequency_is_read_off_the_prior():
@@ -202,7 +234,9 @@ def test_a_spectral_draw_has_its_share_of_the_covariance():
     g = seeded(4)
     noise = lambda: torch.randn(count, *shape, generator=g, dtype=torch.float64)
     many = Measurement(m.y.expand(count, -1), A, m.sigma)
-    draws = guidance.spectral_draw(guess.expand(count, -1, -1, -1), many, c, tau, noise).flatten(1)
+    draws = guidance.spectral_draw(
+        guess.expand(count, -1, -1, -1), many, Covariance(guess, c), tau, noise
+    ).flatten(1)
     covariance = tau**2 * (C - gain @ M @ C)
     assert (draws.mean(0) - mean).abs().max() < 0.02
     assert (draws.T.cov() - covariance).abs().max() < 0.02 * C.abs().max()

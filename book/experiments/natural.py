@@ -1,7 +1,8 @@
 """The poster's methods on natural photographs that are no faces, and beside them the method that does best on faces.
 
 The prior has seen faces alone, so here the measurement has to do what it can. The photographs are the colour test
-sets of denoising papers, CBSD68, Kodak24 and McMaster, but for six portraits; numbers only.
+sets of denoising papers, CBSD68, Kodak24 and McMaster, but for six portraits; numbers only. How far each is from
+faces, and how far the faces of ``switches`` are, is the prior's own error on it, ``photo.known.error``.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from functools import partial
 
 import torch
 
+from frugal import images
+from frugal.photo import known
 from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
 
@@ -42,3 +45,9 @@ def by_best(job: Job, some: Pictures, task: str) -> Restored:
     m = chains.measure(x0, task, SIGMA, job.args.seed)
     noise = chains.generators(job.args.seed, x0, "sampler")
     return {BEST: (job.pipe(m, BEST, generator=noise).images, {})}
+
+
+def then(job: Job) -> dict[str, dict[str, float]]:
+    """{"distance": {digest of a picture: how many times the prior's error on its own kind is that on this one}}."""
+    both = [*job.pictures().values(), *job.pictures("faces").values()]
+    return {"distance": {images.digest(x): known.error(job.pipe, x[None].to(job.pipe.device)) for x in both}}

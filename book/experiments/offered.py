@@ -28,8 +28,8 @@ from .engine import Job
 from .faces import SIGMA
 from .frontier import LONG
 
-TRIALS = 32
-FEW, AGAIN = 24, 3
+TRIALS = 16
+FEW, AGAIN = 24, 2
 SPARED = 0.1  # dB
 SPACE = {  # name: (least, most), and whether values are drawn by their ratio
     "spacing": (1.2, 2.6, False),
@@ -40,7 +40,7 @@ SPACE = {  # name: (least, most), and whether values are drawn by their ratio
     "eta": (0.7, 1.0, False),
     "power": (0.0, 2.0, False),
 }
-START = {name: float(value) for name, value in zip(SPACE, (1.6, 50, 1, 0.8, 3, 1, 1))}
+START = {name: float(value) for name, value in zip(SPACE, (1.24, 43, 0.74, 0.45, 3.5, 1, 1))}
 Numbers = Mapping[str, float]
 Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
 

@@ -214,45 +214,68 @@ function centred_mean(x0_hat, y, A, sigma, r2) {
   return plus(x0_hat, pull);
 }
 
-/* Eq. 14f: the guess's error has variance c along each of the waves of Eq. 14e; conjugate gradients, steered by
-   the inverse if nothing were hidden where all singular values are one, else by that if all waves varied alike. */
-function spectral_mean(x0_hat, y, A, sigma, c, iterations) {
-  return plus(x0_hat, W(times(c, Wt(spectral_pull(x0_hat, y, A, sigma, c, iterations)))));
+/* Eqs. 14e and 14k: C = W diag(c) W^T, corrected so that C p = q for every answer [q, P q] that the network gave;
+   s2 = s_k^2. */
+function covariance(c, s2 = 1, answers = []) {
+  const terms = [];
+  const C = (x) =>
+    terms.reduce(
+      (Cx, {q, Cp, rho, weight}) => {
+        const qx = dot(q, x);
+        const a = rho * dot(Cp, x) - weight * qx;
+        return Cx.map((v, i) => v - a * q[i] - rho * qx * Cp[i]);
+      },
+      W(times(c, Wt(x))),
+    );
+  for (const [q, Pq] of answers) {
+    const p = combine((a, b) => a + b / s2, Pq, q);
+    const Cp = C(p);
+    const pq = dot(p, q);
+    const rho = pq > 1e-3 * Math.sqrt(dot(p, p) * dot(q, q)) ? 1 / pq : 0;
+    terms.push({q, Cp, rho, weight: rho + rho ** 2 * dot(p, Cp)});
+  }
+  return {c, times: C};
 }
-function spectral_pull(x0_hat, y, A, sigma, c, iterations = 16) {
-  const C_times = (x) => W(times(c, Wt(x)));
-  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C_times(A.adjoint(u))));
+/* Eq. 14f: the guess's error has this covariance; conjugate gradients, steered by the inverse if nothing were hidden
+   where all singular values are one, else by that if all waves varied alike. */
+function spectral_mean(x0_hat, y, A, sigma, C, iterations) {
+  return plus(x0_hat, C.times(spectral_pull(x0_hat, y, A, sigma, C, iterations)));
+}
+function spectral_pull(x0_hat, y, A, sigma, C, iterations = 16) {
+  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C.times(A.adjoint(u))));
   const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
-  const alike = c.reduce((sum, v) => sum + v, 0) / c.length;
+  const alike = C.c.reduce((sum, v) => sum + v, 0) / C.c.length;
   const gain = A.s.map((s) => 1 / (sigma ** 2 + s ** 2 * alike));
   const near = (r) => {
     if (!s2) return A.U(times(gain, A.Ut(r)));
-    const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), c);
+    const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), C.c);
     return A.A(W(inverse));
   };
   return A.adjoint(conjugate_gradients(K, minus(y, A.A(x0_hat)), s2 ? iterations : 8, near));
 }
 const ASKED = 0.03; // of x: how far apart the two guesses of Eq. 14i are made
 const FARTHEST = 2; // that the covariance is stretched by
-/* Eq. 14i: the guess moved along the network's own covariance times that pull, by a second pass near x. */
-async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}) {
-  const p = spectral_pull(x0_hat, y, A, sigma, S.spectrum[k]);
+/* Eq. 14i: the guess moved along q = C p with the network's own covariance, by a second pass near x; and this as an
+   answer [q, P q], P the precision of pictures. */
+async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}, C) {
+  const p = spectral_pull(x0_hat, y, A, sigma, C);
   const h = (ASKED * Math.sqrt(dot(x, x))) / Math.sqrt(dot(p, p) || Number.MIN_VALUE);
   const factor = (1 - S.alpha_bar[k]) / (h * Math.sqrt(S.alpha_bar[k]));
   const further = combine((a, b) => a + h * b, x, p);
   const near = await guess({S, v}, k, further);
-  const Cp = combine((a, b) => (a - b) * factor, near, x0_hat);
-  const ACp = A.A(Cp);
-  const length = dot(minus(y, A.A(x0_hat)), ACp) / Math.max(dot(ACp, ACp), Number.MIN_VALUE);
-  return combine((a, b) => a + Math.min(Math.max(length, 0), FARTHEST) * b, x0_hat, Cp);
+  const q = combine((a, b) => (a - b) * factor, near, x0_hat);
+  const Aq = A.A(q);
+  const length = dot(minus(y, A.A(x0_hat)), Aq) / Math.max(dot(Aq, Aq), Number.MIN_VALUE);
+  const moved = combine((a, b) => a + Math.min(Math.max(length, 0), FARTHEST) * b, x0_hat, q);
+  return {moved, answer: [q, combine((a, b) => a - b / S.s[k] ** 2, p, q)]};
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
-function spectral_draw(x0_hat, y, A, sigma, c, tau, noise) {
+function spectral_draw(x0_hat, y, A, sigma, C, tau, noise) {
   const z = noise();
   const n = noise();
-  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, c, z));
+  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, C.c, z));
   const noisy = y.map((v, i) => v + tau * sigma * n[i]);
-  return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, c, 8);
+  return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, C, 8);
 }
 const STRONGEST = 2;
 /* Eq. 14j: the guess with the variance v that pictures have along each wave; c of it is open. */
@@ -337,21 +360,35 @@ const centred = ({S, v}) =>
     return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
 /* Explore, ask, settle: all noise new around the mean while s_k is above a level, then draws and Eq. 14d's noise,
-   at the end the mean at full power; between two levels the network is asked twice. */
+   at the end the mean at full power; between two levels the network is asked twice, and later steps know its answers. */
 const spectral = ({S, v}) => {
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
   const passes = (k) => (asked(k) ? 2 : 1);
+  const answers = {};
+  const before = (k) => Object.keys(answers).filter((at) => at > k);
+  const open = (k) =>
+    covariance(
+      S.spectrum[k],
+      S.s[k] ** 2,
+      before(k)
+        .reverse()
+        .map((at) => answers[at]),
+    );
   const by = (picture, allNew) =>
     taking(passes, async (k, x, noise, m) => {
       let x0_hat = await guess({S, v}, k, x);
-      if (asked(k)) x0_hat = await asked_guess({S, v}, k, x, x0_hat, m);
+      if (asked(k)) {
+        const said = await asked_guess({S, v}, k, x, x0_hat, m, open(k));
+        x0_hat = said.moved;
+        answers[k] = said.answer;
+      }
       return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
     });
-  const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, S.spectrum[k]);
+  const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, open(k));
   const draw = (k, x0_hat, m, noise) => {
     if (k === 1) return mean(k, at_full_power(x0_hat, S.spectrum[1], S.spectrum[S.t]), m);
     const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
-    return spectral_draw(x0_hat, m.y, m.A, m.sigma, S.spectrum[k], tau, noise);
+    return spectral_draw(x0_hat, m.y, m.A, m.sigma, open(k), tau, noise);
   };
   return handover(by(mean, true), by(draw, false), (k) => S.s[k] <= S.undecided);
 };

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from ..covariance import Answer, Covariance
 from ..guidance import asked_guess, at_full_power, centred_mean, spectral_draw, spectral_mean
 from ..measurement import Measurement
 from ..schedule import ALL_NEW, Schedule, ddim, noise_in, width
@@ -54,28 +55,31 @@ def spectral(
 
     While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, x_0 is
     drawn (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
-    1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean, of a guess ``guidance.at_full_power``. Between the levels ``asks`` the guess is first moved as the network
-    itself says (``guidance.asked_guess``), which costs a second pass.
+    1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean, of a guess ``guidance.at_full_power``. Between
+    the levels ``asks`` the guess is first moved as the network itself says (``guidance.asked_guess``), which costs a
+    second pass; all later steps know what it said (``covariance.Covariance``).
     """
+    answers: dict[int, Answer] = {}  # by the k at which they were given; another walk gives them anew
+
+    def left_open(k: int, x: torch.Tensor) -> Covariance:
+        before = (answer for at, answer in answers.items() if at > k)
+        return Covariance(x, spectrum[k], schedule.s[k] ** 2, before)
 
     def guess(k: int, x_k: torch.Tensor, m: Measurement) -> tuple[torch.Tensor, int]:
         x0_hat = denoise(x_k, k)
         if not asked(schedule, k, asks):
             return x0_hat, 1
-        c = spectrum[k].to(x_k.device)
-        return asked_guess(denoise, k, x_k, x0_hat, m, c, schedule.alpha_bar[k]), 2
+        C = left_open(k, x_k)
+        x0_hat, answers[k] = asked_guess(denoise, k, x_k, x0_hat, m, C, schedule.alpha_bar[k])
+        return x0_hat, 2
 
     def mean(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
-        return spectral_mean(x0_hat, m, spectrum[k].to(x0_hat.device))
+        return spectral_mean(x0_hat, m, left_open(k, x0_hat))
 
     def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
-        if k == 1:
-            c, v = (
-                spectrum[at].to(x0_hat.device) for at in (1, schedule.t)
-            )  # nothing is known of pure noise
-            return mean(k, at_full_power(x0_hat, c, v, power), m, noise)
-        tau = width(schedule, k, eta)
-        return spectral_draw(x0_hat, m, spectrum[k].to(x0_hat.device), tau, noise, SETTLED)
+        if k == 1:  # nothing is known of pure noise
+            return mean(k, at_full_power(x0_hat, spectrum[1], spectrum[schedule.t], power), m, noise)
+        return spectral_draw(x0_hat, m, left_open(k, x0_hat), width(schedule, k, eta), noise, SETTLED)
 
     explore = by_picture(guess, schedule, mean, ALL_NEW)
     settle = by_picture(guess, schedule, draw, eta)

@@ -1,0 +1,62 @@
+"""What p(x_0 | x_k) leaves open: the covariance of the prior's errors, corrected by what the network was asked."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+
+from .waves import Waves
+
+LEAST = 1e-3  # of what two pictures of their lengths can have in common: an answer with less of its question says nothing
+
+
+def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The inner product of pictures (B, C, H, W), for each of them; (B, 1, 1, 1)."""
+    return (a * b).flatten(1).sum(1).reshape(-1, 1, 1, 1)
+
+
+class Answer(NamedTuple):
+    """Eq. 14k (page 14): what the network said of its covariance C at a level of noise, as it holds at every level.
+
+    If C p = q and pictures are Gaussian with the precision P, then P q = p - q / s_k^2, in which no level is left.
+    Both (B, C, H, W), in double precision.
+    """
+
+    q: torch.Tensor
+    Pq: torch.Tensor
+
+    @classmethod
+    def of(cls, p: torch.Tensor, q: torch.Tensor, s2: float) -> "Answer":
+        """C p = q, said where the noise has the variance s2 = s_k^2."""
+        return cls(q.double(), p.double() - q.double() / s2)
+
+
+class Covariance:
+    """C of p(x_0 | x_k) (Eq. 14e, page 14): W diag(c) W^T, and by Eq. 14k C p = q for what the network was asked.
+
+    like     any of the pictures (B, C, H, W)
+    c        (C, H, W), the variances along the waves
+    s2       s_k^2
+    answers  what was said before, the oldest first. For each in turn C becomes the covariance that has C p = q and is
+             nearest to what it was: the formula of Broyden, Fletcher, Goldfarb and Shanno (Rissanen et al. 2025).
+    """
+
+    def __init__(
+        self, like: torch.Tensor, c: torch.Tensor, s2: float = 1.0, answers: Iterable[Answer] = ()
+    ) -> None:
+        self.waves, self.c = Waves(like.double()), c.double().to(like.device)
+        self.terms: list[tuple[torch.Tensor, ...]] = []
+        for q, Pq in answers:
+            p = Pq + q / s2
+            Cp, pq = self(p), inner(p, q)
+            says = pq > LEAST * (inner(p, p) * inner(q, q)).sqrt()
+            rho = torch.where(says, 1 / pq, 0)
+            self.terms.append((q, Cp, rho, rho + rho**2 * inner(p, Cp)))
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """C x, (B, C, H, W) both."""
+        Cx = self.waves.W(self.c * self.waves.Wt(x))
+        for q, Cp, rho, weight in self.terms:
+            qx = inner(q, x)
+            Cx = Cx - rho * (q * inner(Cp, x) + Cp * qx) + weight * q * qx
+        return Cx
