@@ -7,7 +7,7 @@ import torch
 
 from .waves import Waves
 
-LEAST = 1e-3  # of what two pictures of their lengths can have in common: an answer with less of its question says nothing
+LEAST = 1e-3  # of what p and q could have in common by their lengths: an answer with less says nothing
 
 
 def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -32,13 +32,13 @@ class Answer(NamedTuple):
 
 
 class Covariance:
-    """C of p(x_0 | x_k) (Eq. 14e, page 14): W diag(c) W^T, and by Eq. 14k C p = q for what the network was asked.
+    """C of p(x_0 | x_k): W diag(c) W^T (Eq. 14e, page 14), by Eq. 14l corrected by what the network was asked.
 
     like     any of the pictures (B, C, H, W)
     c        (C, H, W), the variances along the waves
     s2       s_k^2
-    answers  what was said before, the oldest first. For each in turn C becomes the covariance that has C p = q and is
-             nearest to what it was: the formula of Broyden, Fletcher, Goldfarb and Shanno (Rissanen et al. 2025).
+    answers  what was said before, the oldest first; the last one holds. One whose C p has hardly anything of p, or
+             is against it, says nothing of a covariance.
     """
 
     def __init__(

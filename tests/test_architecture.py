@@ -21,9 +21,9 @@ MODULES = {
 # Where a newcomer's eye goes from the inside out; a module imports from its own room and from floors below.
 FLOORS = (
     {"base", "waves"},
-    {"schedule", "measurement", "images", "lpips_weights"},
+    {"schedule", "measurement", "images", "lpips_weights", "covariance"},
     {"operators", "prior", "metrics"},
-    {"covariance", "guidance", "collapse"},
+    {"guidance", "collapse"},
     {"samplers", "deepinv_bridge"},
     {"settings", "results", "laboratory"},
     {"pipeline"},

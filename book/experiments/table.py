@@ -24,10 +24,8 @@ from .variants import every_variant
 
 TASKS = ["sr4", "sr16", "inpaint-box"]
 BY_POSTER, TUNED = (behaviour.poster, behaviour.step_sizes, behaviour.metrics), ("tuned",)
-BY_ALL = (
-    *(behaviour.every_method, behaviour.step_sizes, behaviour.left_open),
-    *(behaviour.metrics, behaviour.schedule),
-)
+EVERY = behaviour.every_method, behaviour.step_sizes, behaviour.left_open
+BY_ALL = (*EVERY, behaviour.metrics, behaviour.schedule)
 ALL_SIZES = ("tuned", "errors", "spectrum")
 UNUSED = {"images": "folder of faces that no table uses"}
 UNSEEN = {"images": "folder of faces that the tuning did not see"}

@@ -216,9 +216,9 @@ function centred_mean(x0_hat, y, A, sigma, r2) {
 
 /* Eqs. 14e and 14k: C = W diag(c) W^T, corrected so that C p = q for every answer [q, P q] that the network gave;
    s2 = s_k^2. */
-function covariance(c, s2 = 1, answers = []) {
+function covariance(c, s2, answers) {
   const terms = [];
-  const C = (x) =>
+  const product = (x) =>
     terms.reduce(
       (Cx, {q, Cp, rho, weight}) => {
         const qx = dot(q, x);
@@ -229,26 +229,26 @@ function covariance(c, s2 = 1, answers = []) {
     );
   for (const [q, Pq] of answers) {
     const p = combine((a, b) => a + b / s2, Pq, q);
-    const Cp = C(p);
+    const Cp = product(p);
     const pq = dot(p, q);
     const rho = pq > 1e-3 * Math.sqrt(dot(p, p) * dot(q, q)) ? 1 / pq : 0;
     terms.push({q, Cp, rho, weight: rho + rho ** 2 * dot(p, Cp)});
   }
-  return {c, times: C};
+  return {c, times: product};
 }
 /* Eq. 14f: the guess's error has this covariance; conjugate gradients, steered by the inverse if nothing were hidden
    where all singular values are one, else by that if all waves varied alike. */
-function spectral_mean(x0_hat, y, A, sigma, C, iterations) {
-  return plus(x0_hat, C.times(spectral_pull(x0_hat, y, A, sigma, C, iterations)));
+function spectral_mean(x0_hat, y, A, sigma, cov, iterations) {
+  return plus(x0_hat, cov.times(spectral_pull(x0_hat, y, A, sigma, cov, iterations)));
 }
-function spectral_pull(x0_hat, y, A, sigma, C, iterations = 16) {
-  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(C.times(A.adjoint(u))));
+function spectral_pull(x0_hat, y, A, sigma, cov, iterations = 16) {
+  const K = (u) => combine((a, b) => sigma ** 2 * a + b, u, A.A(cov.times(A.adjoint(u))));
   const s2 = A.s.every((s) => s === A.s[0]) ? A.s[0] ** 2 : 0;
-  const alike = C.c.reduce((sum, v) => sum + v, 0) / C.c.length;
+  const alike = cov.c.reduce((sum, v) => sum + v, 0) / cov.c.length;
   const gain = A.s.map((s) => 1 / (sigma ** 2 + s ** 2 * alike));
   const near = (r) => {
     if (!s2) return A.U(times(gain, A.Ut(r)));
-    const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), C.c);
+    const inverse = combine((a, b) => a / (s2 * b + sigma ** 2) / s2, Wt(A.adjoint(r)), cov.c);
     return A.A(W(inverse));
   };
   return A.adjoint(conjugate_gradients(K, minus(y, A.A(x0_hat)), s2 ? iterations : 8, near));
@@ -257,8 +257,8 @@ const ASKED = 0.03; // of x: how far apart the two guesses of Eq. 14i are made
 const FARTHEST = 2; // that the covariance is stretched by
 /* Eq. 14i: the guess moved along q = C p with the network's own covariance, by a second pass near x; and this as an
    answer [q, P q], P the precision of pictures. */
-async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}, C) {
-  const p = spectral_pull(x0_hat, y, A, sigma, C);
+async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}, cov) {
+  const p = spectral_pull(x0_hat, y, A, sigma, cov);
   const h = (ASKED * Math.sqrt(dot(x, x))) / Math.sqrt(dot(p, p) || Number.MIN_VALUE);
   const factor = (1 - S.alpha_bar[k]) / (h * Math.sqrt(S.alpha_bar[k]));
   const further = combine((a, b) => a + h * b, x, p);
@@ -270,12 +270,12 @@ async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}, C) {
   return {moved, answer: [q, combine((a, b) => a - b / S.s[k] ** 2, p, q)]};
 }
 /* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
-function spectral_draw(x0_hat, y, A, sigma, C, tau, noise) {
+function spectral_draw(x0_hat, y, A, sigma, cov, tau, noise) {
   const z = noise();
   const n = noise();
-  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, C.c, z));
+  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, cov.c, z));
   const noisy = y.map((v, i) => v + tau * sigma * n[i]);
-  return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, C, 8);
+  return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, cov, 8);
 }
 const STRONGEST = 2;
 /* Eq. 14j: the guess with the variance v that pictures have along each wave; c of it is open. */
@@ -364,15 +364,15 @@ const centred = ({S, v}) =>
 const spectral = ({S, v}) => {
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
   const passes = (k) => (asked(k) ? 2 : 1);
-  const answers = {};
-  const before = (k) => Object.keys(answers).filter((at) => at > k);
+  const answers = []; // by k
   const open = (k) =>
     covariance(
       S.spectrum[k],
       S.s[k] ** 2,
-      before(k)
-        .reverse()
-        .map((at) => answers[at]),
+      answers
+        .slice(k + 1)
+        .filter(Boolean)
+        .reverse(),
     );
   const by = (picture, allNew) =>
     taking(passes, async (k, x, noise, m) => {
