@@ -46,7 +46,7 @@ Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
 
 
 def then(job: Job) -> dict[str, object]:
-    """{"chosen": {passes: {"all", or a task: {"numbers", and by task what they give minus DPS}}}}."""
+    """{"chosen": {passes: {"start", "all", or a task: {"numbers", and by task what they give minus DPS}}}}."""
     try:
         import optuna
     except ImportError:
@@ -58,7 +58,7 @@ def then(job: Job) -> dict[str, object]:
 
 
 def found_for(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], passes: int) -> dict:
-    """{"all", or a task: {"numbers": that did best, task: {metric: [mean, low, high] minus DPS, over all faces}}}."""
+    """{"start", "all", or a task: {"numbers": that did best, task: {metric: [mean, low, high] minus DPS, all faces}}}."""
 
     def judged(numbers: Numbers, task: str, x0: torch.Tensor) -> Scores:
         return quality(restored(job.pipe, x0, task, passes, numbers, job.args.seed), x0)
@@ -84,12 +84,15 @@ def found_for(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores
         trial = study.ask(within)
         tried.append({name: float(f"{value:.3g}") for name, value in trial.params.items()})
         study.tell(trial, loss(tried[-1], "all", FEW))
-    found = {}
-    for kind, tasks in kinds.items():
+    best = {"start": START}
+    for kind in kinds:
         again = sorted(tried, key=lambda numbers: loss(numbers, kind, FEW))[:AGAIN]
-        best = min(again, key=lambda numbers: loss(numbers, kind, len(x0)))
-        found[kind] = {"numbers": best, **{t: minus(scored(best, t, len(x0)), full[t]) for t in tasks}}
-    return found
+        best[kind] = min(again, key=lambda numbers: loss(numbers, kind, len(x0)))
+    beside_dps = lambda numbers, task: minus(scored(numbers, task, len(x0)), full[task])
+    return {
+        kind: {"numbers": numbers, **{t: beside_dps(numbers, t) for t in kinds.get(kind, kinds["all"])}}
+        for kind, numbers in best.items()
+    }
 
 
 def minus(scores: Scores, full: Scores) -> dict[str, Sequence[float]]:

@@ -79,7 +79,7 @@ EXPERIMENTS = {
         "SIGMA TRIALS FEW AGAIN SPARED SPACE START",
         (*BY_POSTER, behaviour.left_open, behaviour.schedule, offered.from_the_start),
         UNUSED,
-        {"passes": [20, 40], "limit": 50, "tasks": TASKS, "seed": 0},
+        {"passes": [20], "limit": 50, "tasks": TASKS, "seed": 0},
         grows=("tasks", "passes"),
         chooses="images",
         sizes=ALL_SIZES,
