@@ -186,6 +186,7 @@ def test_the_search_begins_with_what_is_known_and_goes_on_where_it_stopped(tmp_p
     tried = [name for name in content["4 passes"] if "1 faces" in name]
     assert len(tried) == 2 and tried[0].endswith(offered.as_text(offered.START))
     found = content["chosen"]["4"]
+    assert found["start"]["numbers"] == offered.START
     assert (
         found["all"] == found["sr4"]
         and f"sr4, 2 faces, {offered.as_text(found['all']['numbers'])}" in content["4 passes"]
