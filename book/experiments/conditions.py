@@ -46,7 +46,6 @@ CONDITIONS = (
     Condition("sr4", 100, 0.05),
     Condition("sr4", 25, 0.01),
     Condition("sr4", 50, 0.01),
-    Condition("sr4", 100, 0.2),
 )
 FACTORS = (0.5, 1.0, 2.0)  # of the centre of zeta's grid
 SHARES = (0.23, 0.5)  # of the steps that are DMPS: the poster's noise on our pictures, and its half

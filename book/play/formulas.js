@@ -360,7 +360,8 @@ const centred = ({S, v}) =>
     return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
 /* Explore, ask, settle: all noise new around the mean while s_k is above a level, then draws and Eq. 14d's noise,
-   at the end the mean at full power; between two levels the network is asked twice, and later steps know its answers. */
+   at the end the mean at full power; between two levels the network is asked twice, and later steps know its last answers. */
+const KEPT = 3; // answers
 const spectral = ({S, v}) => {
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
   const passes = (k) => (asked(k) ? 2 : 1);
@@ -372,6 +373,7 @@ const spectral = ({S, v}) => {
       answers
         .slice(k + 1)
         .filter(Boolean)
+        .slice(0, KEPT)
         .reverse(),
     );
   const by = (picture, allNew) =>

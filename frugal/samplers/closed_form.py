@@ -17,6 +17,7 @@ from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
 
 NEVER = 0.0, 0.0  # between these levels of noise no step lies
+KEPT = 3  # answers; older ones are about a picture that was still another
 SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
 # (k, x_k, m) -> the guess x0_hat, and the passes that it took.
 Guess = Callable[[int, torch.Tensor, Measurement], tuple[torch.Tensor, int]]
@@ -57,13 +58,13 @@ def spectral(
     drawn (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
     1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean, of a guess ``guidance.at_full_power``. Between
     the levels ``asks`` the guess is first moved as the network itself says (``guidance.asked_guess``), which costs a
-    second pass; all later steps know what it said (``covariance.Covariance``).
+    second pass; later steps know the last ``KEPT`` answers (``covariance.Covariance``).
     """
     answers: dict[int, Answer] = {}  # by the k at which they were given; another walk gives them anew
 
     def left_open(k: int, x: torch.Tensor) -> Covariance:
-        before = (answer for at, answer in answers.items() if at > k)
-        return Covariance(x, spectrum[k], schedule.s[k] ** 2, before)
+        before = [answer for at, answer in answers.items() if at > k]
+        return Covariance(x, spectrum[k], schedule.s[k] ** 2, before[-KEPT:])
 
     def guess(k: int, x_k: torch.Tensor, m: Measurement) -> tuple[torch.Tensor, int]:
         x0_hat = denoise(x_k, k)
