@@ -161,7 +161,7 @@ def asked_guess(
     """
     tiny, s2 = torch.finfo(x_k.dtype).tiny, (1 - alpha_bar) / alpha_bar
     p = spectral_pull(x0_hat, m, C).to(x_k.dtype)
-    h = ASKED * (inner(x_k, x_k) / inner(p, p).clamp_min(tiny)).sqrt()
+    h = ASKED * (inner(x_k, x_k) / inner(p, p).clamp_min(tiny)).sqrt().clamp_max(tiny**-0.5)
     q = (denoise(x_k + h * p, k) - x0_hat) * (1 - alpha_bar) / (h * alpha_bar**0.5)
     residual, seen_of_it = (m.y - m.A(x0_hat)).flatten(1), m.A(q).flatten(1)
     length = (residual * seen_of_it).sum(1) / seen_of_it.square().sum(1).clamp_min(tiny)

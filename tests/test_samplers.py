@@ -151,6 +151,16 @@ def test_asking_moves_the_guess_along_the_networks_own_covariance():
     assert free.any() and all((residual(1) < residual(s))[free].all() for s in (0.9, 1.1))
 
 
+def test_a_guess_that_explains_its_measurement_is_not_moved():
+    """Then the pull is zero, in 32 bits too, and the answer says nothing."""
+    x0_hat, c = normal(2, *SHAPE).float(), torch.ones(SHAPE)
+    A = operators.make("sr4", SHAPE)
+    m, C = Measurement(A(x0_hat), A, 0.1), Covariance(x0_hat, c)
+    moved, answer = guidance.asked_guess(lambda x, k: x0_hat, 60, 30 * x0_hat, x0_hat, m, C, 0.5)
+    assert torch.equal(moved, x0_hat)
+    assert same(Covariance(x0_hat, c, 1.0, [answer])(x0_hat.double()), C(x0_hat.double()), 1e-12)
+
+
 def test_what_was_asked_is_known_at_every_level():
     """Eq. 14k for a Gaussian prior of any covariance V: C p = q at another level, and the nearer C, the more is asked."""
     root = torch.randn(N, N, generator=seeded(8)).double() / N**0.5
