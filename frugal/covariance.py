@@ -7,7 +7,7 @@ import torch
 
 from .waves import Waves
 
-LEAST = 1e-3  # of what p and q could have in common by their lengths: an answer with less says nothing
+LEAST = 1e-3  # of what p and q could have in common by their lengths, and of what was expected
 
 
 def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -37,8 +37,8 @@ class Covariance:
     like     any of the pictures (B, C, H, W)
     c        (C, H, W), the variances along the waves
     s2       s_k^2
-    answers  what was said before, the oldest first; the last one holds. One whose C p has hardly anything of p, or
-             is against it, says nothing of a covariance.
+    answers  what was said before, the oldest first; the last one holds. One with hardly anything along its p, or
+             against it, says nothing of a covariance: it may be rounding.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Covariance:
         for q, Pq in answers:
             p = Pq + q / s2
             Cp, pq = self(p), inner(p, q)
-            says = pq > LEAST * (inner(p, p) * inner(q, q)).sqrt()
-            rho = torch.where(says, 1 / pq, 0)
-            self.terms.append((q, Cp, rho, rho + rho**2 * inner(p, Cp)))
+            pCp, most = inner(p, Cp), (inner(p, p) * inner(q, q)).sqrt()
+            rho = torch.where(pq > LEAST * torch.maximum(pCp, most), 1 / pq, 0)
+            self.terms.append((q, Cp, rho, rho + rho**2 * pCp))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """C x, (B, C, H, W) both."""

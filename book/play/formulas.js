@@ -231,8 +231,9 @@ function covariance(c, s2, answers) {
     const p = combine((a, b) => a + b / s2, Pq, q);
     const Cp = product(p);
     const pq = dot(p, q);
-    const rho = pq > 1e-3 * Math.sqrt(dot(p, p) * dot(q, q)) ? 1 / pq : 0;
-    terms.push({q, Cp, rho, weight: rho + rho ** 2 * dot(p, Cp)});
+    const pCp = dot(p, Cp);
+    const rho = pq > 1e-3 * Math.max(pCp, Math.sqrt(dot(p, p) * dot(q, q))) ? 1 / pq : 0;
+    terms.push({q, Cp, rho, weight: rho + rho ** 2 * pCp});
   }
   return {c, times: product};
 }
