@@ -11,8 +11,8 @@ LEAST = 1e-3  # of what p and q could have in common by their lengths, and of wh
 
 
 def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The inner product of pictures (B, C, H, W), for each of them; (B, 1, 1, 1)."""
-    return (a * b).flatten(1).sum(1).reshape(-1, 1, 1, 1)
+    """The inner product of each of B pictures, or measurements, (B, ...); (B, 1, ...), to multiply them with."""
+    return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
 
 
 class Answer(NamedTuple):

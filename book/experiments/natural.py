@@ -48,6 +48,6 @@ def by_best(job: Job, some: Pictures, task: str) -> Restored:
 
 
 def then(job: Job) -> dict[str, dict[str, float]]:
-    """{"distance": {digest of a picture: how many times the prior's error on its own kind is that on this one}}."""
+    """{"distance": {digest of a picture: the prior's error on it, over that on its own kind}}."""
     both = [*job.pictures().values(), *job.pictures("faces").values()]
     return {"distance": {images.digest(x): known.error(job.pipe, x[None].to(job.pipe.device)) for x in both}}

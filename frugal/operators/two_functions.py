@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..base.checks import Refusal
+from ..covariance import inner
 from ..measurement import TOLERANCE, LinearOperator, Transform
 
 ITERATIONS = 500  # of conjugate gradients, at most
@@ -149,7 +150,6 @@ def conjugate_gradients(
     numbers in every step, which a GPU waits for. ``about`` is near K's inverse, itself symmetric and positive: the
     nearer, the fewer steps (preconditioning).
     """
-    inner = lambda a, c: (a * c).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
     tiny, eps = torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).eps
     u, residual, z = torch.zeros_like(b), b, about(b)
     p, now = z, inner(b, z)
