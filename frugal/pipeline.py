@@ -11,7 +11,7 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
 from . import prior
-from .base import checks
+from .base import checks, devices
 from .base.checks import Refusal
 from .measurement import Generators, Measurement
 from .operators.two_functions import ImplicitOperator
@@ -99,7 +99,12 @@ class RestorationPipeline(DiffusionPipeline):
 
         Pictures stay within 45 dB of those in float32. Passes that are back-propagated stay in float32: in
         bfloat16 DPS's pictures end further off.
+        Raises Refusal where the device has no arithmetic for bfloat16, and float32 is faster.
         """
+        if not devices.computes_bfloat16(self.device):
+            raise Refusal(
+                f"fast: this {self.device.type} has no arithmetic for bfloat16, and float32 is faster on it"
+            )
         self.fast = True
         self.unet.to(memory_format=torch.channels_last)
         return self

@@ -19,6 +19,7 @@ from frugal import RestorationPipeline  # noqa: E402  mends torchvision before a
 # isort: split
 from examples import small_pipe  # noqa: E402
 
+from frugal.base import devices  # noqa: E402
 from frugal.prior.step_sizes import StepSizes  # noqa: E402
 
 # The same examples on every machine, and no time limit that a slow one would miss.
@@ -38,6 +39,12 @@ def read_once():
             lambda name="faces64": copy.deepcopy(shipped(name)) if name == "faces64" else read(name),
         )
         yield
+
+
+@pytest.fixture(autouse=True)
+def in_bfloat16(monkeypatch):
+    """Every processor can compute in bfloat16; where it takes long, tests wait rather than skip."""
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda device: True)
 
 
 @pytest.fixture

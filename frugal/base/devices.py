@@ -21,6 +21,15 @@ def choose(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU or a processor has arithmetic for bfloat16; a processor without it may take forty times as long
+    as in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def describe(device: torch.device) -> str:
     """Name of the GPU, or of the CPU with the number of threads used."""
     if device.type == "cuda":
