@@ -5,7 +5,7 @@ sets of denoising papers, CBSD68, Kodak24 and McMaster, but for six portraits; n
 faces, and how far the faces of ``switches`` are, is the prior's own error on it, ``photo.known.error``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import torch
@@ -49,5 +49,9 @@ def by_best(job: Job, some: Pictures, task: str) -> Restored:
 
 def then(job: Job) -> dict[str, dict[str, float]]:
     """{"distance": {digest of a picture: the prior's error on it, over that on its own kind}}."""
-    both = [*job.pictures().values(), *job.pictures("faces").values()]
-    return {"distance": {images.digest(x): known.error(job.pipe, x[None].to(job.pipe.device)) for x in both}}
+    return distances(job, [*job.pictures().values(), *job.pictures("faces").values()])
+
+
+def distances(job: Job, those: Iterable[torch.Tensor]) -> dict[str, dict[str, float]]:
+    """``then`` for pictures (C, H, W)."""
+    return {"distance": {images.digest(x): known.error(job.pipe, x[None].to(job.pipe.device)) for x in those}}

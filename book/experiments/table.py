@@ -4,6 +4,7 @@ from . import (
     behaviour,
     bench,
     conditions,
+    domains,
     fidelity,
     frontier,
     natural,
@@ -46,6 +47,18 @@ EXPERIMENTS = {
         {"tuning_limit": 6, "limit": 100, "first": len(conditions.CONDITIONS), "seed": 0},
         grows=("first", "limit"),
         chooses="tuning",
+    ),
+    "domains": Experiment(
+        domains,
+        "SIGMA SWITCHES HEIGHTS",
+        (*BY_POSTER, behaviour.best, behaviour.left_open),
+        {
+            "handwriting": "folder of pictures of characters",
+            "images": "folder of photographs that are no faces",
+        },
+        {"limit": 34, "seed": 0, "batch": 17},
+        grows=("limit",),
+        sizes=ALL_SIZES,
     ),
     "fidelity": Experiment(
         fidelity,
