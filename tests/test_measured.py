@@ -186,6 +186,7 @@ def test_an_interrupted_measurement_goes_on_and_does_what_is_missing(tried, monk
     assert measure("--tasks", "sr4", "sr16") == 0 and done[4:] == [["a.png"], ["b.png"], ["c.png"]]
     assert measure() == 0 and len(done) == 7
     assert [row["task"] for row in stamp.content(out)["rows"]] == ["sr4"] * 3 + ["sr16"] * 3
+    assert measure("--tasks", "sr8", "sr8") == 0 and len(done) == 10  # the same run again has nothing to do
 
 
 def test_of_two_runs_of_one_experiment_the_second_waits(tried, capsys):
