@@ -97,10 +97,10 @@ def test_predictions_stand_beside_what_was_measured(tmp_path, monkeypatch):
 
 
 def test_prices_of_a_real_network_are_no_less_than_nothing():
-    found = cost.prices(small_pipe(), batch=2)
-    assert (
-        min(vars(found).values()) >= 0 < sum(vars(found).values())
-    )  # a busy machine may hide any one of them
+    found = cost.prices(
+        small_pipe(), batch=32
+    )  # of so many pictures that a busy machine does not hide one's price
+    assert min(vars(found).values()) >= 0 < found.forward
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -116,11 +116,11 @@ def test_the_fast_switch_keeps_the_picture():
     x0 = images.shipped("faces", limit=1)
     plain, fast = (RestorationPipeline.from_pretrained() for _ in range(2))
     fast.speed_up()
-    for method in ("hybrid", "centred"):  # the first ends with DMPS
+    for method in ("dmps", "hybrid", "centred"):
         pair = []
         for pipe in (plain, fast):
             pipe.set_progress_bar_config(disable=True)
-            pair.append(restore(pipe, x0, "sr4", method, 0.01, Settings(4))[1])
+            pair.append(restore(pipe, x0, "sr4", method, 0.01, Settings(6))[1])
         assert pair[1].dtype == torch.float32
         assert 45 < metrics.psnr(*pair).item() < 99  # near, and not the same arithmetic
 

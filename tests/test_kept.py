@@ -119,7 +119,7 @@ def test_another_prior_is_computed(pipe):
     assert calls(pipe) == 3
     pipe.scheduler.register_to_config(clip_sample=not pipe.scheduler.config.clip_sample)
     assert calls(pipe) == 3
-    pipe.fast = True
+    pipe.speed_up()
     assert calls(pipe) == 3
     assert calls(pipe, method="centred") == 3
     pipe.step_sizes = replace(pipe.step_sizes, errors={1.0: 0.1, 2.0: 0.2})

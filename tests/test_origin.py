@@ -78,7 +78,7 @@ def planted(pipe, monkeypatch, what):
     elif what == "dtype":
         pipe.unet.double()
     elif what == "fast":
-        pipe.fast = True
+        pipe.speed_up()
     elif what == "code":
         monkeypatch.setattr(provenance, "code_digest", lambda: "another")
     else:

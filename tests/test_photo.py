@@ -17,7 +17,7 @@ from frugal.prior import SHIPPED
 from frugal.prior.step_sizes import StepSizes
 
 pytestmark = pytest.mark.usefixtures("small")
-FAST = ["--steps", "2"]
+FAST = ["--steps", "2", "--fast"]
 
 
 def restore(photo, out, *more):
@@ -158,7 +158,7 @@ def test_samples_their_mean_and_their_spread(face, tmp_path, capsys):
 
 
 def test_samples_in_python():
-    pipe = RestorationPipeline.from_pretrained()
+    pipe = RestorationPipeline.from_pretrained().speed_up()
     pipe.set_progress_bar_config(disable=True)
     m = operators.make("sr4").measure(
         images.shipped("faces", limit=2), 0.01, torch.Generator().manual_seed(0)

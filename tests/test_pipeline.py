@@ -59,11 +59,12 @@ def test_collapse_switches_picture_by_picture_as_each_would_alone(measurement):
     """By the prior that ships, whose guesses come to rest."""
     pipe, m = RestorationPipeline.from_pretrained(), measurement
     pipe.set_progress_bar_config(disable=True)
-    both = pipe(m, "hybrid", 20, "collapse", generator=seeded(2))
-    alone = [pipe(m[b : b + 1], "hybrid", 20, "collapse", generator=seeded(2)[b : b + 1]) for b in range(2)]
+    # zeta as tuned for 100 steps; scaled up to 20 steps it would blow rounding up
+    asked = {"num_inference_steps": 20, "switch": "collapse", "zeta": 6.0}
+    both = pipe(m, "hybrid", generator=seeded(2), **asked)
+    alone = [pipe(m[b : b + 1], "hybrid", generator=seeded(2)[b : b + 1], **asked) for b in range(2)]
     assert both.switch == alone[0].switch + alone[1].switch
-    # DPS enlarges rounding, on some processors by more; a switch one step off moves pixels by 4e-3 in the mean.
-    assert (both.images - torch.cat([a.images for a in alone])).abs().mean() < 5e-4
+    assert (both.images - torch.cat([a.images for a in alone])).abs().max() < 1e-3
     assert both.backprops == [20 - k for k in both.switch]
 
 
