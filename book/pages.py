@@ -215,6 +215,25 @@ def kept_with(target: Path) -> str | None:
     return nbformat.read(target, as_version=4).metadata.get("made_from")
 
 
+def outputs_in_book(path: Path, library: str) -> list[list] | None:
+    """The outputs of each code cell of a page, from the book's own run of it.
+
+    None where the book did not run the page as it is, and where the committed outputs are of that same run.
+    """
+    target = SOURCE / "notebooks" / path.name
+    if kept_with(target) != made(path, {}, library):
+        return None
+    page, run = (nbformat.read(file, as_version=4) for file in (path, target))
+    if page.metadata.get("seconds") == total(run):
+        return None
+    return [cell.outputs for cell in run.cells if cell.cell_type == "code"]
+
+
+def total(executed: nbformat.NotebookNode) -> float:
+    """The seconds that an executed page took."""
+    return round(sum(executed.metadata["seconds"]), 1)
+
+
 def digest_of(paths: Iterable[Path]) -> str:
     """Digest of files, by name and content."""
     digest = hashlib.sha256()
@@ -233,7 +252,7 @@ def keep() -> None:
 
     for path in notebooks():
         notebook = nbformat.read(SOURCE / "notebooks" / path.name, as_version=4)
-        seconds = round(sum(notebook.metadata["seconds"]), 1)
+        seconds = total(notebook)
         made_from, kernel = notebook.metadata["made_from"], notebook.metadata["kernelspec"]
         notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
         notebook.metadata |= {"made_from": made_from, "seconds": seconds}

@@ -1,8 +1,4 @@
 import os
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parent.parent / "book"))  # tests import its modules
 
 # Processes of `make test` that run side by side share the cores; the notebooks' kernels inherit this.
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -132,6 +133,52 @@ def test_committed_outputs_say_which_library_they_belong_to(small_book, monkeypa
     assert whose().endswith("renews: results.")
     (tmp_path / "frugal" / "a.py").write_text("a: 2")
     assert whose().endswith("renews: 10_a, results.")
+
+
+def test_the_books_run_of_a_page_serves_as_the_run_that_its_committed_outputs_are_compared_with(
+    small_book, monkeypatch, tmp_path
+):
+    page, served = tmp_path / "notebooks/results.ipynb", lambda: small_book.outputs_in_book(page, "library")
+    monkeypatch.setattr(small_book, "shared", lambda: "library")
+    assert served() is None  # the book has not run it
+    ran(small_book, monkeypatch, {"images": 1})
+    assert served() == [[]]
+    assert (
+        small_book.outputs_in_book(tmp_path / "notebooks/10_a.ipynb", "library") is None
+    )  # by other parameters
+    small_book.keep()
+    assert served() is None  # the outputs would be compared with themselves
+    ran(small_book, monkeypatch, fresh=True)
+    edit(tmp_path, "results", "print(7)", "print(8)")
+    assert served() is None  # another page
+
+
+@pytest.mark.parametrize(("computed", "code"), [("7", 0), ("8", 1)])
+def test_nbval_compares_with_the_books_run_and_starts_no_kernel(computed, code, tmp_path):
+    write_small_book(tmp_path)
+    for name in ("book/pages.py", "book/progress.py", "notebooks/conftest.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    page = tmp_path / "notebooks/results.ipynb"
+    cell = nbformat.v4.new_code_cell("raise RuntimeError", execution_count=1)
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    answer = lambda text: [nbformat.v4.new_output("execute_result", data={"text/plain": text})]
+    cell.outputs = answer("7")
+    nbformat.write(notebook, page)
+    program = "import pages, sys; print(pages.made(pages.Path(sys.argv[1]), {}, pages.shared()))"
+    python = [sys.executable, "-B"]
+    made = subprocess.run(
+        [*python, "-c", program, page], cwd=tmp_path / "book", capture_output=True, text=True, check=True
+    )
+    notebook.metadata |= {"made_from": made.stdout.strip(), "seconds": [1.0]}
+    cell.outputs = answer(computed)
+    (tmp_path / "_build/source/notebooks").mkdir(parents=True)
+    nbformat.write(notebook, tmp_path / "_build/source/notebooks/results.ipynb")
+    pytest_run = [*python, "-m", "pytest", "--nbval", "-o", "pythonpath=book", "--rootdir", ".", str(page)]
+    done = subprocess.run(
+        pytest_run, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "FRUGAL_CHAINS": "there"}
+    )
+    assert done.returncode == code, done.stdout
+    assert ("Cell outputs differ" in done.stdout) == bool(code)
 
 
 def test_a_committed_page_is_written_whole_or_stays_as_it_was(small_book, monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from frugal import Measurement, RestorationPipeline, images, metrics, operators
-from frugal.base.devices import choose, computes_bfloat16
+from frugal.base import devices
 from frugal.runs.cost import Prices, median_seconds, prices
 from frugal.samplers import METHODS
 
@@ -37,7 +37,7 @@ def then(job: Job) -> dict[str, object]:
     rows += [
         memory(args.prior, args.device, method, b) for method in ("dps", "centred") for b in args.batches
     ]
-    if computes_bfloat16(pipe.device):
+    if devices.computes_bfloat16(pipe.device):
         fast = loaded(args.prior, args.device).speed_up()
         rows += [row for batch in args.batches for row in methods(fast, batch, args.steps)]
         rows += nearness(pipe, fast, args.seed)
@@ -46,7 +46,7 @@ def then(job: Job) -> dict[str, object]:
 
 def loaded(prior: str, device: str) -> RestorationPipeline:
     """A prior on its device, without a progress bar."""
-    pipe = RestorationPipeline.from_pretrained(prior).to(choose(device))
+    pipe = RestorationPipeline.from_pretrained(prior).to(devices.choose(device))
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -120,7 +120,7 @@ class Job:
         with tqdm(total=sum(map(len, todo)), unit="pictures", disable=not self.state.is_main_process) as bar:
             for number, (run, some) in enumerate(zip(runs, todo)):
                 share = list(some) * (number % count == i) if run.whole else list(some)[i::count]
-                left = self.missing(run)  # a run before may have been the same for some
+                left = self.missing(run) if share else {}  # a run before may have been the same for some
                 share = [name for name in share if name in left]
                 step = len(some) if run.whole else size
                 for start in range(0, len(share), step or 1):

@@ -10,10 +10,17 @@ from safetensors import SafetensorError
 
 from .checks import Refusal
 
+# Of a file that is read.
 DAMAGE = (
-    *(OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError),
-    *(OverflowError, RecursionError),
-)  # of a file that is read
+    OSError,
+    SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @contextmanager
