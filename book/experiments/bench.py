@@ -1,4 +1,4 @@
-"""What restorations cost on one machine: passes, methods, batches, pixels, steps, precision, memory.
+"""What restorations cost on one machine: passes, methods, batches, precision, memory; of other sizes see ``scale``.
 
 Seconds are medians, each taken in turn with the bare passes through the network that it is compared with.
 """
@@ -20,7 +20,6 @@ from frugal.samplers import METHODS
 from .engine import Job
 
 TASK, SIGMA, ZETA, LAM, REPEATS = "sr4", 0.01, 6.0, 1.0, 5
-SCALE = {"batch": (1, 2, 4, 8, 16), "pixels": (32, 64, 96, 128), "steps": (2, 4, 8, 16)}
 PREDICTED = (("dps", 3, 12), ("dmps", 7, 12), ("hybrid", 5, 9), ("centred", 2, 15), ("relay", 6, 10))
 HISTORY = (
     "Times belong to the machine and the day that its stamp names; other code, or another machine, makes "
@@ -32,7 +31,7 @@ def then(job: Job) -> dict[str, object]:
     """{"prices": of ``cost.Prices``, "rows": see the functions below, each with its "kind"}."""
     args, pipe = job.args, job.pipe
     paid = prices(pipe, max(args.batches))
-    rows = [*predicted(pipe, paid), *scale(pipe, args.steps)]
+    rows = list(predicted(pipe, paid))
     rows += [row for batch in args.batches for row in methods(pipe, batch, args.steps)]
     rows += [
         memory(args.prior, args.device, method, b) for method in ("dps", "centred") for b in args.batches
@@ -93,16 +92,6 @@ def methods(pipe: RestorationPipeline, batch: int, steps: int) -> Iterator[dict]
         calls, backprops = how.calls(pipe.schedule(method, steps)), how.backprops(steps, steps // 2)
         floor = (calls - backprops) * once + backprops * twice
         yield {"kind": "method", "method": method, "seconds": whole / steps, "ratio": whole / floor, **shared}
-
-
-def scale(pipe: RestorationPipeline, steps: int) -> Iterator[dict]:
-    """Kind "scale": seconds of a whole restoration as one of batch, pixels a side and steps grows."""
-    for axis, values in SCALE.items():
-        for method in ("dps", "dmps"):
-            chosen = [{"batch": 4, "pixels": pipe.size, "steps": steps} | {axis: value} for value in values]
-            runs = [partial(restoration_of, pipe, method, **own) for own in chosen]
-            for value, seconds in zip(values, median_seconds(*runs, repeats=REPEATS)):
-                yield {"kind": "scale", "axis": axis, "value": value, "method": method, "seconds": seconds}
 
 
 class AnySize(RestorationPipeline):

@@ -111,7 +111,7 @@ EXPERIMENTS = {
         "SIGMA TASK STEPS SWITCH PUBLISHED KIT WEAK ZETAS LENGTHS THRESHOLD",
         (*BY_POSTER, published.short_step),
         {"images+": "folders of 64-pixel faces; each is a set", "fit": "folder of other faces, for the fit"},
-        {"fit_limit": 10, "limit": 20, "seed": 0, "batch": 20},
+        {"fit_limit": 10, "limit": 100, "seed": 0, "batch": 20},
         grows=("images", "limit"),
         sizes=TUNED,
     ),
