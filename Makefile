@@ -11,6 +11,7 @@ FIRST := $(if $(ACTIVE),$(PYTHON),$(PYTHON3))
 # What was installed is noted in the environment; set-up runs again when this note would change.
 NOTE := $(ENVIRONMENT)/frugal-setup
 WANTED := { pwd; cat pyproject.toml requirements.lock requirements.hashes; } | cksum
+IS_SET_UP := [ "$$($(WANTED))" = "$$(cat "$(NOTE)" 2>/dev/null)" ]
 
 # Restorations that book and test have in common are computed once and kept here; FRESH=1 computes all of them.
 export FRUGAL_CHAINS := $(if $(FRESH),,$(CURDIR)/_build/chains)
@@ -69,7 +70,7 @@ test: setup
 
 # One set-up at a time: the second waits, and then finds that nothing is left to do.
 setup:
-	@$(WANTED) | cmp -s - "$(NOTE)" || { \
+	@$(IS_SET_UP) || { \
 	    command -v "$(FIRST)" >/dev/null || { echo "frugal needs Python 3.11 or newer, and there is no $(FIRST)"; exit 1; }; \
 	    "$(FIRST)" -c '$(CHECK)' && exec "$(FIRST)" book/alone.py $(MAKE) --no-print-directory install; }
 
@@ -78,7 +79,7 @@ CHECK := import sys; sys.version_info >= (3, 11) or sys.exit( \
     % (sys.executable, sys.version.split()[0]))
 
 install:
-	@$(WANTED) | cmp -s - "$(NOTE)" || $(MAKE) --no-print-directory packages
+	@$(IS_SET_UP) || $(MAKE) --no-print-directory packages
 
 # Each step is safe to repeat, so an interrupted set-up goes on where it stopped. All packages are checked by their
 # hashes but two, torch and torchvision: which build is right, for the CPU or CUDA, is a question of the machine, and
