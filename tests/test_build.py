@@ -143,9 +143,8 @@ def test_the_books_run_of_a_page_serves_as_the_run_that_its_committed_outputs_ar
     assert served() is None  # the book has not run it
     ran(small_book, monkeypatch, {"images": 1})
     assert served() == [[]]
-    assert (
-        small_book.outputs_in_book(tmp_path / "notebooks/10_a.ipynb", "library") is None
-    )  # by other parameters
+    by_other_parameters = tmp_path / "notebooks/10_a.ipynb"
+    assert small_book.outputs_in_book(by_other_parameters, "library") is None
     small_book.keep()
     assert served() is None  # the outputs would be compared with themselves
     ran(small_book, monkeypatch, fresh=True)

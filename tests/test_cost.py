@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 from examples import folder_of_faces, saved, small_pipe
-from experiments import bench, command, scale
+from experiments import command, scale
 
 from frugal import RestorationPipeline, Settings, images, metrics
 from frugal.base import devices
@@ -53,7 +53,7 @@ def test_the_work_of_a_pass_is_that_of_its_convolutions():
 
 
 def test_pictures_of_other_sizes_than_the_priors_can_be_timed():
-    assert bench.restoration_of(small_pipe(32), "dps", 1, 16, 1).shape == (1, 3, 16, 16)
+    assert scale.restoration_of(small_pipe(32), "dps", 1, 16, 1).shape == (1, 3, 16, 16)
 
 
 def test_the_large_network_is_that_of_ddpm_celebahq_256():

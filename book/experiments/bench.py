@@ -94,23 +94,6 @@ def methods(pipe: RestorationPipeline, batch: int, steps: int) -> Iterator[dict]
         yield {"kind": "method", "method": method, "seconds": whole / steps, "ratio": whole / floor, **shared}
 
 
-class AnySize(RestorationPipeline):
-    """A pipeline that does not refuse pictures of another size than the prior was trained for."""
-
-    def fitting(self, measurement: Measurement, method: str | None = None) -> Measurement:
-        """The measurement as it is."""
-        return measurement
-
-
-def restoration_of(
-    pipe: RestorationPipeline, method: str, batch: int, pixels: int, steps: int
-) -> torch.Tensor:
-    """``samplers`` run as the pipeline does, on pictures of another size than the prior was trained for."""
-    other = AnySize(pipe.unet, pipe.scheduler)
-    other.set_progress_bar_config(disable=True)
-    return restoration(other, method, measurement(pipe, batch, pixels), steps)
-
-
 def predicted(pipe: RestorationPipeline, paid: Prices) -> Iterator[dict]:
     """Kind "predicted": seconds by Eq. 7b beside what was then measured, for runs that no price was fitted to."""
     for method, pictures, steps in PREDICTED:

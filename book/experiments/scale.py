@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from frugal import RestorationPipeline, images
+from frugal import Measurement, RestorationPipeline, images
 from frugal.base.checks import Refusal
 from frugal.results.claims import TABLE1
 from frugal.runs.cost import Prices, median_seconds, prices, work
 from frugal.samplers import BEST, METHODS
 
-from .bench import loaded, measurement, memory, restoration, restoration_of
+from .bench import loaded, measurement, memory, restoration
 from .engine import Job
 
 # The network of google/ddpm-celebahq-256, as its page on the hub gives it: 113,673,219 parameters.
@@ -95,6 +95,23 @@ def other_sizes(pipe: RestorationPipeline, paid: Prices, own: float) -> Iterator
             what = f"{method}, 4 pictures of {pixels} pixels, {STEPS} steps"
             run = partial(restoration_of, pipe, method, 4, pixels, STEPS)
             yield law(what, seconds_of(there, pipe, method, STEPS, 4), run)
+
+
+class AnySize(RestorationPipeline):
+    """A pipeline that does not refuse pictures of another size than the prior was trained for."""
+
+    def fitting(self, measurement: Measurement, method: str | None = None) -> Measurement:
+        """The measurement as it is."""
+        return measurement
+
+
+def restoration_of(
+    pipe: RestorationPipeline, method: str, batch: int, pixels: int, steps: int
+) -> torch.Tensor:
+    """``samplers`` run as the pipeline does, on pictures of another size than the prior was trained for."""
+    other = AnySize(pipe.unet, pipe.scheduler)
+    other.set_progress_bar_config(disable=True)
+    return restoration(other, method, measurement(pipe, batch, pixels), steps)
 
 
 def phases(folder: Path, device: str) -> Iterator[dict]:
