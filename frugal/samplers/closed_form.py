@@ -19,28 +19,30 @@ from .walk import Denoise, Noise, Step, Stepped, below, handover
 NEVER = 0.0, 0.0  # between these levels of noise no step lies
 KEPT = 3  # answers; older ones are about a picture that was still another
 SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
-# (k, x_k, m) -> the guess x0_hat, and the passes that it took.
-Guess = Callable[[int, torch.Tensor, Measurement], tuple[torch.Tensor, int]]
-# (k, x0_hat, m, noise) -> x_0 given y.
-Picture = Callable[[int, torch.Tensor, Measurement, Noise], torch.Tensor]
+Made = tuple[torch.Tensor, torch.Tensor, int]  # the guess x0_hat, x_0 given y, and the passes that they took
+Picture = Callable[[int, torch.Tensor, Measurement, Noise], Made]  # from k, x_k, m
 
 
-def by_picture(guess: Guess, schedule: Schedule, picture: Picture, eta: float) -> Step:
+def by_picture(picture: Picture, schedule: Schedule, eta: float) -> Step:
     """Eq. 14d (page 14): a picture x_0 given y, with the noise of x_k given the *guess*."""
 
     @torch.no_grad()
     def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
-        x0_hat, passes = guess(k, x_k, m)
+        x0_hat, x_0, passes = picture(k, x_k, m, noise)
         eps = noise_in(schedule, k, x_k, x0_hat)
-        return Stepped(ddim(schedule, k, picture(k, x0_hat, m, noise), eps, noise(), eta), x0_hat, passes)
+        return Stepped(ddim(schedule, k, x_0, eps, noise(), eta), x0_hat, passes)
 
     return step
 
 
 def centred(denoise: Denoise, schedule: Schedule, r2: Sequence[float], eta: float = 1.0) -> Step:
     """Eq. 14d with ``guidance.centred_mean``; one pass a step."""
-    guess = lambda k, x_k, _: (denoise(x_k, k), 1)
-    return by_picture(guess, schedule, lambda k, x0_hat, m, _: centred_mean(x0_hat, m, r2[k]), eta)
+
+    def mean(k: int, x_k: torch.Tensor, m: Measurement, noise: Noise) -> Made:
+        x0_hat = denoise(x_k, k)
+        return x0_hat, centred_mean(x0_hat, m, r2[k]), 1
+
+    return by_picture(mean, schedule, eta)
 
 
 def spectral(
@@ -62,28 +64,28 @@ def spectral(
     """
     answers: dict[int, Answer] = {}  # by the k at which they were given; another walk gives them anew
 
-    def left_open(k: int, x: torch.Tensor) -> Covariance:
+    def guess(k: int, x_k: torch.Tensor, m: Measurement) -> tuple[torch.Tensor, Covariance, int]:
         before = [answer for at, answer in answers.items() if at > k]
-        return Covariance(x, spectrum[k], schedule.s[k] ** 2, before[-KEPT:])
-
-    def guess(k: int, x_k: torch.Tensor, m: Measurement) -> tuple[torch.Tensor, int]:
+        C = Covariance(x_k, spectrum[k], schedule.s[k] ** 2, before[-KEPT:])
         x0_hat = denoise(x_k, k)
         if not asked(schedule, k, asks):
-            return x0_hat, 1
-        C = left_open(k, x_k)
+            return x0_hat, C, 1
         x0_hat, answers[k] = asked_guess(denoise, k, x_k, x0_hat, m, C, schedule.alpha_bar[k])
-        return x0_hat, 2
+        return x0_hat, C, 2
 
-    def mean(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
-        return spectral_mean(x0_hat, m, left_open(k, x0_hat))
+    def mean(k: int, x_k: torch.Tensor, m: Measurement, noise: Noise) -> Made:
+        x0_hat, C, passes = guess(k, x_k, m)
+        return x0_hat, spectral_mean(x0_hat, m, C), passes
 
-    def draw(k: int, x0_hat: torch.Tensor, m: Measurement, noise: Noise) -> torch.Tensor:
-        if k == 1:  # nothing is known of pure noise
-            return mean(k, at_full_power(x0_hat, spectrum[1], spectrum[schedule.t], power), m, noise)
-        return spectral_draw(x0_hat, m, left_open(k, x0_hat), width(schedule, k, eta), noise, SETTLED)
+    def draw(k: int, x_k: torch.Tensor, m: Measurement, noise: Noise) -> Made:
+        x0_hat, C, passes = guess(k, x_k, m)
+        if k > 1:
+            return x0_hat, spectral_draw(x0_hat, m, C, width(schedule, k, eta), noise, SETTLED), passes
+        pictures = spectrum[schedule.t]  # nothing is known of pure noise
+        strong = at_full_power(x0_hat, spectrum[1], pictures, power)
+        return x0_hat, spectral_mean(strong, m, C), passes
 
-    explore = by_picture(guess, schedule, mean, ALL_NEW)
-    settle = by_picture(guess, schedule, draw, eta)
+    explore, settle = by_picture(mean, schedule, ALL_NEW), by_picture(draw, schedule, eta)
     return handover(explore, settle, below(undecided, schedule))
 
 
