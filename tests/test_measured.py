@@ -189,6 +189,20 @@ def test_an_interrupted_measurement_goes_on_and_does_what_is_missing(tried, monk
     assert measure("--tasks", "sr8", "sr8") == 0 and len(done) == 10  # the same run again has nothing to do
 
 
+def test_the_bar_moves_with_every_batch_and_counts_what_a_run_before_has_done(tried, monkeypatch):
+    measure, _, _ = tried
+    moved = []
+
+    class Bar(engine.tqdm):
+        def update(self, n=1):
+            moved.append((len(done), n))
+            return super().update(n)
+
+    monkeypatch.setattr(engine, "tqdm", Bar)
+    assert measure("--batch", "2", "--tasks", "sr4", "sr4") == 0
+    assert [(at, n) for at, n in moved if n] == [(1, 2), (2, 1), (2, 3)]
+
+
 def test_of_two_runs_of_one_experiment_the_second_waits(tried, capsys):
     measure, _, _ = tried
     lock, second = alone.hold(__file__), Thread(target=measure)

@@ -113,21 +113,24 @@ class Job:
     def do(self, runs: Sequence[Run]) -> None:
         """All that is missing of the runs and falls to this process, batch by batch."""
         i, count, todo = self.state.process_index, self.state.num_processes, []
-        for run in runs:
+        for number, run in enumerate(runs):
             self.content.setdefault(run.table, [])
-            todo.append(self.missing(run))
+            some = self.missing(run)
+            todo.append(list(some) * (number % count == i) if run.whole else list(some)[i::count])
         size = getattr(self.args, "batch", None) or 20
-        with tqdm(total=sum(map(len, todo)), unit="pictures", disable=not self.state.is_main_process) as bar:
-            for number, (run, some) in enumerate(zip(runs, todo)):
-                share = list(some) * (number % count == i) if run.whole else list(some)[i::count]
-                left = self.missing(run) if share else {}  # a run before may have been the same for some
-                share = [name for name in share if name in left]
-                step = len(some) if run.whole else size
-                for start in range(0, len(share), step or 1):
-                    batch = {name: some[name] for name in share[start : start + step]}
+        shared = f"one of {count} processes" if count > 1 else None
+        total, silent = sum(map(len, todo)), not self.state.is_main_process
+        with tqdm(desc=shared, total=total, unit="pictures", disable=silent) as bar:
+            for run, names in zip(runs, todo):
+                left = self.missing(run) if names else {}  # a run before may have been the same for some
+                own = [name for name in names if name in left]
+                bar.update(len(names) - len(own))
+                step = len(own) if run.whole else size
+                for start in range(0, len(own), step or 1):
+                    batch = {name: left[name] for name in own[start : start + step]}
                     self.content[run.table] += [{**run.fields, **row} for row in run.rows_of(batch)]
                     self.save()
-                bar.update(len(some))
+                    bar.update(len(batch))
 
 
 def rows(named: Pictures, restored: Restored) -> list[dict]:
