@@ -19,16 +19,12 @@ from frugal.samplers.walk import last
 from .engine import Job, Pictures, Run, rows
 from .faces import SIGMA, Faces
 
-FACES = {"sr4": 100}  # the first, of the task that the poster's claim is about
-FEW = 20  # of others
-
 
 def runs(job: Job) -> Iterator[Run]:
-    """Every task."""
-    named = list(job.pictures().items())
+    """Every task, on the first ``limit`` faces."""
+    named = job.pictures()
     for task in job.args.tasks:
-        first = dict(named[: FACES.get(task, FEW)])
-        yield Run({"task": task}, first, lambda some, task=task: rows_of(job.pipe, some, task, job.args.seed))
+        yield Run({"task": task}, named, lambda some, task=task: rows_of(job.pipe, some, task, job.args.seed))
 
 
 def rows_of(pipe: RestorationPipeline, named: Pictures, task: str, seed: int) -> list[dict]:
