@@ -63,14 +63,16 @@ class RestorationPipeline(DiffusionPipeline):
     def from_pretrained(cls, name: str = "faces64", **kwargs: Any) -> "RestorationPipeline":
         """Load a prior: a shipped name ("faces64"), a folder in diffusers' format, or a hub id "owner/name".
 
-        Weights are read from safetensors only and computed with in float32. A folder's step sizes come with
-        it (``step_sizes``).
+        Weights are read from safetensors only, computed with in float32, and need no gradient. A folder's step
+        sizes come with it (``step_sizes``).
         Raises Refusal when there is no such prior, its files are damaged, or the hub is out of reach.
         """
         source = prior.locate(name)
         with prior.explained(name):
             pipe = super().from_pretrained(str(source), use_safetensors=True, dtype=torch.float32, **kwargs)
         prior.complete(pipe.unet)
+        # Weights that need no gradient cost DPS less, in seconds and in memory; channels last does so on a CPU.
+        pipe.unet.requires_grad_(False).to(memory_format=torch.channels_last)
         pipe.step_sizes = prior.sizes_of(source, pipe.unet)
         return pipe
 
@@ -95,7 +97,7 @@ class RestorationPipeline(DiffusionPipeline):
         return prior.digest(self.unet)
 
     def speed_up(self) -> "RestorationPipeline":
-        """From now on, forward passes in bfloat16 with weights channels last, all that is not back-propagated.
+        """From now on, forward passes in bfloat16, all that is not back-propagated.
 
         Pictures stay within 45 dB of those in float32. Passes that are back-propagated stay in float32: in
         bfloat16 DPS's pictures end further off.
@@ -106,7 +108,6 @@ class RestorationPipeline(DiffusionPipeline):
                 f"fast: this {self.device.type} has no arithmetic for bfloat16, and float32 is faster on it"
             )
         self.fast = True
-        self.unet.to(memory_format=torch.channels_last)
         return self
 
     def denoiser(self, schedule: Schedule) -> Denoise:

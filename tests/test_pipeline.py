@@ -13,6 +13,7 @@ from frugal.base.checks import Refusal
 from frugal.operators import two_functions
 from frugal.samplers import METHODS, WITHOUT_SVD
 from frugal.schedule import Schedule, predicted_x0
+from frugal.training.network import load_prior
 
 STEPS = 6
 
@@ -203,6 +204,12 @@ def tiny_prior(folder, size=16):
 def test_a_folder_saved_by_diffusers_loads(tmp_path):
     pipe = RestorationPipeline.from_pretrained(tiny_prior(tmp_path / "prior"))
     assert pipe.unet.config.sample_size == 16
+
+
+def test_weights_that_were_loaded_need_no_gradient_until_they_are_trained_on():
+    assert not any(p.requires_grad for p in RestorationPipeline.from_pretrained().unet.parameters())
+    unet, _ = load_prior("faces64", 64)
+    assert all(p.requires_grad and p.is_contiguous() for p in unet.parameters())
 
 
 def test_a_256_prior_in_the_flat_layout_of_older_hub_repositories_loads_and_runs(tmp_path):

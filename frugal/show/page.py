@@ -32,7 +32,6 @@ def prepare(prior: str = "faces64", device: str | torch.device = "auto") -> Rest
     place = devices.choose(device)
     pipe = RestorationPipeline.from_pretrained(prior).to(place)
     pipe.set_progress_bar_config(disable=True)
-    pipe.unet.to(memory_format=torch.channels_last)  # a twentieth faster on a CPU
     return pipe
 
 

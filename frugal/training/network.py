@@ -41,11 +41,12 @@ def new_prior(size: int, channels: Sequence[int], seed: int) -> tuple[UNet2DMode
 
 
 def load_prior(name: str | Path, size: int) -> tuple[UNet2DModel, DDPMScheduler]:
-    """Network and schedule of a prior that ``RestorationPipeline.from_pretrained`` takes.
+    """Network and schedule, to be trained on, of a prior that ``RestorationPipeline.from_pretrained`` takes.
 
     Raises Refusal where there is no such prior, and for one whose pictures have another size.
     """
     pipe = RestorationPipeline.from_pretrained(str(name))
     if pipe.size != size:
         raise Refusal(f"init: {name} is a prior for {pipe.size} pixels, not size {size}; change one of them")
-    return pipe.unet.to(memory_format=torch.contiguous_format), pipe.scheduler  # as safetensors wants it
+    unet = pipe.unet.requires_grad_().to(memory_format=torch.contiguous_format)  # as safetensors wants it
+    return unet, pipe.scheduler
