@@ -10,21 +10,25 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
+import kernels
 import nbformat
 import papermill
 import psutil
 import yaml
+from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "_build" / "source"
+FIRST = ("06_collapse", "07_hybrid")  # others go on from their restorations
 EVERY_PAGE = ("frugal/**/*", "book/measured/*", "book/experiments/*.py", "requirements.lock")
 
 Parameters = dict[str, object]
@@ -120,12 +124,17 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
     if not todo:
         return None
     seconds = predicted([path for path, *_ in todo])
-    todo.sort(key=lambda page: -sum(seconds[page[0].stem]))
+    todo.sort(key=lambda page: (page[0].stem not in FIRST, -sum(seconds[page[0].stem])))
     if (side_by_side := processes(parameters)) > 1:
         os.environ["OMP_NUM_THREADS"] = "1"
+    forks = side_by_side > 1 and sys.platform == "linux"  # a GPU and macOS want processes of their own
     bar = Progress({page[0].stem: seconds[page[0].stem] for page in todo}, side_by_side)
-    with contextlib.chdir(SOURCE / "notebooks"), ThreadPoolExecutor(side_by_side) as pool:
-        every = running = {pool.submit(run, *page, bar) for page in todo}
+    with (
+        contextlib.chdir(SOURCE / "notebooks"),
+        kernels.imported() if forks else contextlib.nullcontext(AsyncKernelManager) as manager,
+        ThreadPoolExecutor(side_by_side) as pool,
+    ):
+        every = running = {pool.submit(run, *page, bar, manager) for page in todo}
         try:
             while running:
                 done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -136,8 +145,8 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(page.done() for page in every):  # a page ends with its kernel
-                for kernel in psutil.Process().children():
-                    kernel.kill()
+                for process in psutil.Process().children(recursive=True):
+                    process.kill()
                 time.sleep(0.1)
             bar.close()
     from frugal.runs import kept
@@ -146,7 +155,9 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
     return None
 
 
-def run(path: Path, target: Path, parameters: Parameters, made_from: str, bar: Progress) -> str | None:
+def run(
+    path: Path, target: Path, parameters: Parameters, made_from: str, bar: Progress, manager: type
+) -> str | None:
     """Execute one notebook into ``target``, in the folder of the caller. Returns its error, as text, or None."""
     target.unlink(missing_ok=True)
     seconds: list[float] = []
@@ -165,6 +176,7 @@ def run(path: Path, target: Path, parameters: Parameters, made_from: str, bar: P
             progress_bar=False,
             log_output=False,
             on_cell_executed=cell_ended,
+            kernel_manager_class=manager,
         )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         return f"{path.name}\n{error}"

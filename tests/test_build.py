@@ -42,6 +42,7 @@ def small_book(monkeypatch, tmp_path):
     """The module book/pages.py, at work on a small book in ``tmp_path``."""
     monkeypatch.setattr(pages, "ROOT", tmp_path)
     monkeypatch.setattr(pages, "SOURCE", tmp_path / "_build" / "source")
+    monkeypatch.setattr(pages.kernels, "IMPORTS", "json")
     write_small_book(tmp_path)
     return pages
 
@@ -55,7 +56,7 @@ def ran(pages, monkeypatch, parameters=None, **more):
     """Names of the pages that ``execute`` runs, in their order; they are not executed."""
     names = []
 
-    def run(path, target, own, made_from, bar):
+    def run(path, target, own, made_from, bar, manager):
         notebook = nbformat.read(path, as_version=4)
         notebook.metadata |= {"made_from": made_from, "seconds": [1.0]}
         nbformat.write(notebook, target)
@@ -121,6 +122,17 @@ def test_a_kernel_that_dies_is_a_failure_of_its_page(small_book, tmp_path):
     assert small_book.execute({}).startswith("results.ipynb\nKernel died")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every kernel imports for itself")
+@pytest.mark.parametrize(("module", "there"), [("colorsys", "True"), ("not_a_module", "False")])
+def test_kernels_begin_with_the_imports_behind_them(module, there, small_book, monkeypatch, tmp_path):
+    monkeypatch.setattr(small_book.kernels, "IMPORTS", module)
+    monkeypatch.setattr(small_book, "processes", lambda parameters: 2)
+    edit(tmp_path, "results", "print(7)", f"import sys; print('{module}' in sys.modules)")
+    assert small_book.execute({}) is None
+    executed = nbformat.read(small_book.SOURCE / "notebooks" / "results.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == f"{there}\n"
+
+
 def test_committed_outputs_say_which_library_they_belong_to(small_book, monkeypatch, tmp_path):
     whose = lambda: small_book.committed(tmp_path / "_build" / "committed")
     assert whose() == "2 of 2 pages do not say which library their outputs belong to."
@@ -155,7 +167,7 @@ def test_the_books_run_of_a_page_serves_as_the_run_that_its_committed_outputs_ar
 @pytest.mark.parametrize(("computed", "code"), [("7", 0), ("8", 1)])
 def test_nbval_compares_with_the_books_run_and_starts_no_kernel(computed, code, tmp_path):
     write_small_book(tmp_path)
-    for name in ("book/pages.py", "book/progress.py", "notebooks/conftest.py"):
+    for name in ("book/kernels.py", "book/pages.py", "book/progress.py", "notebooks/conftest.py"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     page = tmp_path / "notebooks/results.ipynb"
     cell = nbformat.v4.new_code_cell("raise RuntimeError", execution_count=1)
@@ -306,6 +318,7 @@ sys.path.insert(0, sys.argv.pop(1))
 import build, pages
 build.ROOT = pages.ROOT = Path(sys.argv.pop(1))
 build.SOURCE = pages.SOURCE = pages.ROOT / "_build" / "source"
+pages.kernels.IMPORTS = "json"
 build.hold = lambda: None  # make test has this folder, and this build works in another
 sys.exit(build.main())
 """
