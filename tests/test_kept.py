@@ -96,6 +96,20 @@ def test_the_hybrid_goes_on_from_the_path_of_dps(pipe, switch):
     assert all(row["seconds"] > 0 for row in rows)
 
 
+@pytest.mark.parametrize(("method", "switch"), [("dps", 0), ("dmps", 3)])
+def test_a_hybrid_without_a_step_of_the_other_is_found_as_the_one(pipe, method, switch):
+    assert calls(pipe, method=method) == 3
+    assert calls(pipe, method="hybrid", settings=replace(FEW, switch=switch)) == 0
+
+
+def test_a_picture_that_has_one_end_of_the_path_is_walked_to_the_other_alone(pipe):
+    settings = Settings(4, 2, 2.0, 1.0)
+    restore(pipe, X0[:1], "sr4", "dps", 0.01, settings)
+    before = pipe.unet.calls
+    compare(pipe, dict(zip("ab", X0)), "sr4", 0.01, settings, ["dps", "hybrid"])
+    assert pipe.unet.calls - before == 4 + (2 + 2) + (4 + 2)  # four that warm up, the hybrid's, both
+
+
 @pytest.mark.parametrize(
     "change",
     [

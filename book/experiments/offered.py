@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 
 from frugal import RestorationPipeline
 from frugal.base.checks import Refusal
@@ -19,7 +18,6 @@ from frugal.metrics import quality
 from frugal.results.statistics import interval
 from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
-from frugal.samplers.walk import last, walk
 from frugal.settings import Settings
 
 from . import search
@@ -131,9 +129,7 @@ def restored(
     schedule = method.schedule(pipe.scheduler, min(range(passes, 0, -1), key=away))  # as many as come nearest
     done = pipe.complete(Settings(schedule.t), BEST, task)
     step = pipe.step(BEST, done, schedule, m.A.image_shape, **told)
-    generators = chains.generators(seed, x0, "sampler")
-    noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
-    return last(walk(step, schedule, m, noise)).x.cpu()
+    return search.walked(step, schedule, m, x0, seed)[0]
 
 
 def from_the_start() -> dict[str, list[float]]:

@@ -155,9 +155,16 @@ def restored(
     """
     m, t = pipe.fitting(chains.measure(x0, task, sigma, seed)), setting.steps(passes, pipe.scheduler)
     schedule = pipe.schedule(setting.method, t)
-    generators = chains.generators(seed + draw, x0, "sampler")
+    return walked(step_of(pipe, setting, schedule, m), schedule, m, x0, seed + draw)
+
+
+def walked(
+    step: Step, schedule: Schedule, m: Measurement, x0: torch.Tensor, seed: int
+) -> tuple[torch.Tensor, list[int]]:
+    """What a step makes of a measurement of faces x0 (B, C, H, W), and the passes; as ``restored``."""
+    generators = chains.generators(seed, x0, "sampler")
     noise = lambda: randn_tensor(x0.shape, generators, m.y.device)
-    end = last(walk(step_of(pipe, setting, schedule, m), schedule, m, noise))
+    end = last(walk(step, schedule, m, noise))
     return end.x.cpu(), end.passes.tolist()
 
 

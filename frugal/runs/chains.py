@@ -14,10 +14,9 @@ from ..pipeline import RestorationPipeline
 from ..samplers.walk import last
 from ..settings import Complete
 from . import kept
-from .kept import Chain
+from .kept import Asked, Chain
 
 Name = TypeVar("Name")
-Asked = tuple[str, Complete]  # a method and its completed settings
 
 
 def generator(seed: int, picture: str, role: str) -> torch.Generator:
@@ -64,14 +63,18 @@ def chains_of(
             path = name if leaves(method, done) is None else ("dps", done.steps, done.zeta)
             groups.setdefault(path, {})[name] = method, done
     for group in groups.values():
-        missing = [i for i in range(len(x0)) if any(found[name][i] is None for name in group)]
-        some = torch.tensor(missing)
-        for name, new in walked(pipe, m[some], x0[some], group, with_guesses).items():
-            for i, chain in zip(missing, new):
-                kept.keep(ends[name][i], {key: value for key, value in chain.items() if key != "guesses"})
-                if with_guesses:
-                    kept.keep(paths[name][i], chain)
-                found[name][i] = chain
+        lacking: dict[tuple[Name, ...], list[int]] = {}
+        for i in range(len(x0)):
+            lacking.setdefault(tuple(name for name in group if found[name][i] is None), []).append(i)
+        lacking.pop((), None)
+        for names, those in lacking.items():
+            some, ways = torch.tensor(those), {name: group[name] for name in names}
+            for name, new in walked(pipe, m[some], x0[some], ways, with_guesses).items():
+                for i, chain in zip(those, new):
+                    kept.keep(ends[name][i], {key: value for key, value in chain.items() if key != "guesses"})
+                    if with_guesses:
+                        kept.keep(paths[name][i], chain)
+                    found[name][i] = chain
     return {name: [chain for chain in those if chain] for name, those in found.items()}
 
 

@@ -20,7 +20,7 @@ NEVER = 0.0, 0.0  # between these levels of noise no step lies
 KEPT = 3  # answers; older ones are about a picture that was still another
 SETTLED = 8  # conjugate gradients where the noise is low: more change nothing that can be seen
 Made = tuple[torch.Tensor, torch.Tensor, int]  # the guess x0_hat, x_0 given y, and the passes that they took
-Picture = Callable[[int, torch.Tensor, Measurement, Noise], Made]  # from k, x_k, m
+Picture = Callable[[int, torch.Tensor, Measurement, Noise], Made]  # from k, x_k, m, noise
 
 
 def by_picture(picture: Picture, schedule: Schedule, eta: float) -> Step:
