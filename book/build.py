@@ -5,6 +5,7 @@ python book/build.py -p images 4 -p steps 20  with other parameters, in every no
 python book/build.py --print                  one page for paper
 python book/build.py --read                   the committed outputs, no notebook runs
 python book/build.py --in-place               run them, keep the outputs in notebooks/, build nothing
+python book/build.py --to-compare             run those whose committed outputs have no other run to be compared with
 python book/build.py --seconds                keep what the cells took when they ran last, in book/seconds.json
 
 A page whose making has not changed is not run again, and a book whose pages have not is not built again;
@@ -76,11 +77,12 @@ def run(args: argparse.Namespace) -> int:
         status = build(ROOT / "_build" / "committed", "html", args.fresh)
         print(whose)
         return status
-    if failure := pages.execute(parameters, args.fresh):
+    if failure := pages.execute(parameters, args.fresh, args.to_compare):
         print(f"build: a notebook failed: {failure}", file=sys.stderr)
         return 1
     if args.in_place:
         pages.keep()
+    if args.in_place or args.to_compare:
         return 0
     return build(SOURCE, "singlehtml" if args.print else "html", args.fresh)
 
@@ -92,6 +94,7 @@ def main() -> int:
     what.add_argument("--print", action="store_true", help="build one page for paper")
     what.add_argument("--read", action="store_true", help="build the committed outputs, run nothing")
     what.add_argument("--in-place", action="store_true", help="keep the outputs in notebooks/, build nothing")
+    what.add_argument("--to-compare", action="store_true", help="run what has nothing to be compared with")
     what.add_argument("--seconds", action="store_true", help="keep what the cells took in book/seconds.json")
     parser.add_argument("--fresh", action="store_true", help="run and build all, changed or not")
     try:

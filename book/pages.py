@@ -108,9 +108,10 @@ def committed(source: Path) -> str:
     return "All outputs belong to this state of the library."
 
 
-def execute(parameters: Parameters, fresh: bool = False) -> str | None:
+def execute(parameters: Parameters, fresh: bool = False, to_compare: bool = False) -> str | None:
     """Lay out the book's sources and execute those notebooks that changed, or all where ``fresh``.
 
+    ``to_compare`` executes those without ``outputs_in_book``.
     Each has one thread where several run side by side. Returns what the first page that fails has to say, None
     where none does; then, and when interrupted, the pages that still run are ended.
     """
@@ -119,7 +120,8 @@ def execute(parameters: Parameters, fresh: bool = False) -> str | None:
     for path in notebooks():
         own = own_parameters(path, parameters)
         target, made_from = SOURCE / "notebooks" / path.name, made(path, own, library)
-        if fresh or made_from != kept_with(target):
+        due = outputs_in_book(path, library) is None if to_compare else made_from != kept_with(target)
+        if fresh or due:
             todo.append((path, target, own, made_from))
     if not todo:
         return None

@@ -1,6 +1,5 @@
 """What nbval compares committed pages with: a run of its own, or the one by which `make book` ran them unchanged."""
 
-import os
 from functools import partial
 from itertools import groupby
 
@@ -16,9 +15,7 @@ def pytest_collectstart(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Pages that the book ran start no kernel. All are run again where nothing is kept, as with FRESH=1."""
-    if not os.environ.get("FRUGAL_CHAINS"):
-        return
+    """Pages that the book ran start no kernel, as all of them in ``make test``."""
     cells = [item for item in items if isinstance(item, IPyNbCell)]
     library = pages.shared()
     for page, own in groupby(cells, lambda cell: cell.parent):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -159,6 +158,8 @@ def test_the_books_run_of_a_page_serves_as_the_run_that_its_committed_outputs_ar
     assert small_book.outputs_in_book(by_other_parameters, "library") is None
     small_book.keep()
     assert served() is None  # the outputs would be compared with themselves
+    assert ran(small_book, monkeypatch) == []
+    assert ran(small_book, monkeypatch, to_compare=True) == ["results", "10_a"]
     ran(small_book, monkeypatch, fresh=True)
     edit(tmp_path, "results", "print(7)", "print(8)")
     assert served() is None  # another page
@@ -185,9 +186,7 @@ def test_nbval_compares_with_the_books_run_and_starts_no_kernel(computed, code, 
     (tmp_path / "_build/source/notebooks").mkdir(parents=True)
     nbformat.write(notebook, tmp_path / "_build/source/notebooks/results.ipynb")
     pytest_run = [*python, "-m", "pytest", "--nbval", "-o", "pythonpath=book", "--rootdir", ".", str(page)]
-    done = subprocess.run(
-        pytest_run, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "FRUGAL_CHAINS": "there"}
-    )
+    done = subprocess.run(pytest_run, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == code, done.stdout
     assert ("Cell outputs differ" in done.stdout) == bool(code)
 

@@ -58,7 +58,11 @@ def file_of(
     """
     if shared is None:
         return [None] * len(x0)
-    made = made_from(shared, m.A, m.sigma, *alone(method, done))
+    if (
+        what == "end"
+    ):  # a path is laid beside another step by step, and may come from another batch, see ``origin``
+        method, done = alone(method, done)
+    made = made_from(shared, m.A, m.sigma, method, done)
     names = (digest([made, what, images.digest(x), sha256(y)], 64) for x, y in zip(x0, m.y))
     return [Path(os.environ[VARIABLE], f"{name}.safetensors") for name in names]
 
