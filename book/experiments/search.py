@@ -2,15 +2,13 @@
 
 For the methods of others the settings of their authors stand in the grid; for DPS, DMPS and the hybrid factors of
 the step sizes that were tuned at 100 steps; for ``centred`` also a gradient in the first part of the steps. ``spectral``
-is the library's own. What ``spectral`` has beside its closed form is tried on the others too, on top of their best
-setting: its spacing and last level, and new noise alone while the picture is undecided; and for DPS with few steps
-Adam. Passes that are not back-propagated are in bfloat16. ``chosen`` names the setting of each method that did best
-over all tasks.
+is the library's own. Passes that are not back-propagated are in bfloat16. ``chosen`` names the
+setting of each method that did best over all tasks.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from typing import Any
@@ -19,23 +17,20 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 from frugal import RestorationPipeline
-from frugal.guidance import residual_gradient
 from frugal.measurement import Measurement
 from frugal.prior.step_sizes import STEPS
 from frugal.runs import chains
-from frugal.samplers import BEST, METHODS, Method
+from frugal.samplers import METHODS
 from frugal.samplers.poster import when
-from frugal.samplers.walk import Denoise, Noise, Step, Stepped, below, handover, last, walk
-from frugal.schedule import ALL_NEW, Schedule
+from frugal.samplers.walk import Step, handover, last, walk
+from frugal.schedule import Schedule
 from frugal.settings import Settings
 
 from .engine import Job, Pictures, Run, means
 from .faces import SIGMA
 
 PASSES = 20
-MEAN, SQUARE = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten steps
 FACTORS = (0.25, 0.5, 1.0, 2.0)
-EXPLORED = METHODS[BEST].numbers["undecided"]
 TIE = 0.01  # of the mean of log LPIPS over the tasks: settings this near to the lowest are judged by pSNR
 
 
@@ -45,45 +40,24 @@ class Setting:
 
     factors  of the step sizes that were tuned at 100 steps: of "lam", and of "zeta" times 100 / steps
     first    a method with a gradient, and the share of the steps, from pure noise on, that are its; or "collapse"
-    spacing  of the steps, which then end at ``spectral``'s last level
-    explore  eta while s_k is above the level where ``spectral`` begins to settle
-    adam     the rate of ``with_adam``, in place of zeta
     """
 
     method: str
     changes: dict[str, float] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
     first: tuple[str, float | str] | None = None
-    spacing: float | None = None
-    explore: float | None = None
-    adam: float | None = None
-
-    @property
-    def own(self) -> bool:
-        """Whether all that is changed are arguments of the method."""
-        return not (self.first or self.spacing or self.explore or self.adam)
 
     @property
     def name(self) -> str:
         """As the rows have it: what is changed, "" for nothing."""
-        changed = dict(self.changes)
-        changed |= {f"{name} times": value for name, value in self.factors.items() if value != 1}
-        changed |= {f"{self.first[0]} first": self.first[1]} if self.first else {}
-        changed |= {"spacing": self.spacing} if self.spacing else {}
-        changed |= {f"eta above {EXPLORED}": self.explore} if self.explore else {}
-        changed |= {"Adam": self.adam} if self.adam else {}
-        return ", ".join(f"{name} {value}" for name, value in changed.items())
-
-    @property
-    def line(self) -> Method:
-        """The method's line in ``METHODS``, with this spacing."""
-        line = METHODS[self.method]
-        return replace(line, spacing=self.spacing, lowest=METHODS[BEST].lowest) if self.spacing else line
+        own = {f"{self.first[0]} first": self.first[1]} if self.first else {}
+        times = {f"{name} times": value for name, value in self.factors.items() if value != 1}
+        return ", ".join(f"{name} {value}" for name, value in {**self.changes, **times, **own}.items())
 
     def steps(self, passes: int, scheduler: Any) -> int:
         """How many reverse steps cost so many passes, at least one; half of the steps for "collapse"."""
         if not self.first:
-            return self.line.within(passes, scheduler)
+            return METHODS[self.method].within(passes, scheduler)
         share = self.first[1] if isinstance(self.first[1], float) else 0.5
         return max(1, round(passes / (1 + share)))
 
@@ -118,32 +92,7 @@ SETTINGS = (
     *grid("mpgd", scale=(3.0, 10.0, 30.0), eta=(0.5, 0.85, 1.0)),
 )
 
-# The best of these for each method, and on top of it what ``spectral`` has beside its closed form.
-BEST_OF_GRID = (
-    Setting("dps", factors={"zeta": 0.5}),
-    Setting("dmps", factors={"lam": 0.5}),
-    Setting("hybrid", factors={"zeta": 0.25, "lam": 0.5}),
-    Setting("centred", {"eta": 0.5}),
-    Setting("relay", {"eta": 0.85}),
-    Setting("pigdm", {"eta": 0.5}),
-    Setting("ddrm", {"eta": 0.85}),
-    Setting("ddnm", {"eta": 0.85}),
-    Setting("diffpir", {"rho": 1.0, "eta": 1.0}),
-    Setting("reddiff", {"weight": 0.25, "rate": 0.25}),
-    Setting("daps", {"ode": 1}),
-    Setting("mpgd", {"scale": 10.0, "eta": 0.85}),
-)
-ONE = ("ddrm", "ddnm")  # eta is a share there, and 1 leaves nothing of the old noise
-LENT = (
-    *(replace(s, spacing=spacing) for s in BEST_OF_GRID for spacing in (METHODS[BEST].spacing, 1.8)),
-    *(
-        replace(s, spacing=METHODS[BEST].spacing, explore=1.0 if s.method in ONE else ALL_NEW)
-        for s in BEST_OF_GRID
-        if s.method in ("centred", "pigdm", "mpgd", *ONE)
-    ),
-    *(Setting("dps", spacing=spacing, adam=rate) for spacing in (None, 1.8) for rate in (0.03, 0.1, 0.3)),
-)
-SETTINGS = (*SETTINGS, *LENT)
+
 GRID = [f"{s.method}: {s.name}" for s in SETTINGS]
 
 
@@ -171,9 +120,9 @@ def then(job: Job) -> dict[str, object]:
 def chosen(rows: Sequence[Mapping]) -> dict[str, str]:
     """{method: setting} with the lowest mean over the tasks of log LPIPS, within ``TIE`` of it the highest pSNR.
 
-    Only arguments of a method are among them (``Setting.own``).
+    Settings with a gradient first are not among them: they are no arguments of a method.
     """
-    names = {s.name for s in SETTINGS if s.own}
+    names = {s.name for s in SETTINGS if not s.first}
     total: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if row["setting"] in names:
@@ -205,7 +154,7 @@ def restored(
     picture took, all steps and those that were back-propagated.
     """
     m, t = pipe.fitting(chains.measure(x0, task, sigma, seed)), setting.steps(passes, pipe.scheduler)
-    schedule = setting.line.schedule(pipe.scheduler, t)
+    schedule = pipe.schedule(setting.method, t)
     return walked(step_of(pipe, setting, schedule, m), schedule, m, x0, seed + draw)
 
 
@@ -221,8 +170,6 @@ def walked(
 
 def step_of(pipe: RestorationPipeline, setting: Setting, schedule: Schedule, m: Measurement) -> Step:
     """The step of a setting; after that of its ``first``, which has eta = 1, a closed form."""
-    if setting.adam:
-        return with_adam(pipe.denoiser(schedule), schedule, setting.adam)
 
     def made(method: str, factors: Mapping[str, float], **told: float) -> Step:
         tuned = pipe.complete(Settings(STEPS), method, m.A.name)
@@ -232,32 +179,9 @@ def step_of(pipe: RestorationPipeline, setting: Setting, schedule: Schedule, m: 
         return pipe.step(method, done, schedule, m.A.image_shape, **own, **told)
 
     late = made(setting.method, setting.factors, **setting.changes)
-    if setting.explore:
-        early = made(setting.method, setting.factors, **{**setting.changes, "eta": setting.explore})
-        return handover(early, late, below(EXPLORED, schedule))
     if not setting.first:
         return late
     name, share = setting.first
     early = made(name, {}, **({} if "zeta" in METHODS[name].parameters else {"eta": 1.0}))
     switch = share if isinstance(share, str) else schedule.t - round(schedule.t * share)
     return handover(early, late, when(switch))
-
-
-def with_adam(denoise: Denoise, schedule: Schedule, rate: float) -> Step:
-    """DPS whose gradient goes through Adam (Kingma & Ba 2015): moves of one size, however few the steps."""
-    mean, square = torch.zeros(()), torch.zeros(())
-
-    def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
-        nonlocal mean, square
-        n = schedule.t - k + 1  # of this step, from pure noise on
-        with torch.enable_grad():
-            x_k = x_k.detach().requires_grad_()
-            x0_hat = denoise(x_k, k)
-            gradient, _ = residual_gradient(x_k, x0_hat, m)
-        x_k, x0_hat = x_k.detach(), x0_hat.detach()
-        mean = MEAN * mean * (n > 1) + (1 - MEAN) * gradient
-        square = SQUARE * square * (n > 1) + (1 - SQUARE) * gradient**2
-        move = mean / (1 - MEAN**n) / ((square / (1 - SQUARE**n)).sqrt() + 1e-8)
-        return Stepped(schedule.ancestral(k, x_k, x0_hat, noise()) - rate * move, x0_hat, 2)
-
-    return step

@@ -7,6 +7,7 @@ from . import (
     domains,
     fidelity,
     frontier,
+    lent,
     natural,
     offered,
     prior,
@@ -77,6 +78,14 @@ EXPERIMENTS = {
         grows=("limit", "tasks", "many", "conditions", "further", "unseen"),
         sizes=ALL_SIZES,
         fast=True,
+    ),
+    "lent": Experiment(
+        lent,
+        "SIGMA PASSES COMPARED SPACINGS RATES MEAN SQUARE",
+        BY_ALL,
+        UNSEEN,
+        {"limit": 10, "tasks": TASKS, "seed": 0, "batch": 10},
+        sizes=ALL_SIZES,
     ),
     "natural": Experiment(
         natural,

@@ -1,0 +1,110 @@
+"""What the method on offer has beside its closed form, lent to the others: how levels lie, and all noise new at first.
+
+Every method of ``frontier.COMPARED`` has 20 passes and its setting of ``search``, ``alone`` and with a loan: levels that
+lie as u^spacing and end where ``spectral``'s do; with these also new noise alone while the picture is undecided, where
+a method has a share of new noise; and for DPS, whose steps are few, Adam in place of zeta. Nothing is chosen here. All
+passes are in float32.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+
+from frugal import RestorationPipeline
+from frugal.guidance import residual_gradient
+from frugal.measurement import Measurement
+from frugal.runs import chains
+from frugal.samplers import BEST, METHODS
+from frugal.samplers.walk import Denoise, Noise, Step, Stepped, below, handover
+from frugal.schedule import ALL_NEW, Schedule
+
+from .engine import Job, Pictures, Run, rows
+from .faces import SIGMA
+from .frontier import COMPARED, setting
+from .search import PASSES, step_of, walked
+
+OFFERED = METHODS[BEST]
+ALL_OF_ETA = {
+    "centred": ALL_NEW,
+    "pigdm": ALL_NEW,
+    "mpgd": ALL_NEW,
+    "ddrm": 1.0,
+    "ddnm": 1.0,
+}  # what keeps nothing
+SPACINGS = (OFFERED.spacing, 1.8)
+RATES = (0.03, 0.1, 0.3)
+MEAN, SQUARE = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten steps
+
+
+@dataclass(frozen=True)
+class Loan:
+    """What a method gets: ``eta`` counts while the noise is above ``spectral``'s level, ``rate`` is Adam's."""
+
+    name: str
+    spacing: float | None = None
+    eta: float | None = None
+    rate: float | None = None
+
+
+def loans(method: str) -> Iterator[Loan]:
+    """Those of a method, the first is none."""
+    yield Loan("alone")
+    if method == BEST:
+        return
+    for spacing in SPACINGS:
+        yield Loan(f"spacing {spacing}", spacing)
+    if method in ALL_OF_ETA:
+        yield Loan(f"spacing {SPACINGS[0]}, all noise new at first", SPACINGS[0], ALL_OF_ETA[method])
+    if method == "dps":
+        yield from (Loan(f"Adam {rate}", rate=rate) for rate in RATES)
+
+
+def runs(job: Job) -> Iterator[Run]:
+    """Every method with every loan, task by task."""
+    named = job.pictures()
+    for task in job.args.tasks:
+        for method in COMPARED:
+            for loan in loans(method):
+                rows_of = partial(restored, job.pipe, task, method, loan, job.args.seed)
+                yield Run({"task": task, "method": method, "loan": loan.name}, named, rows_of)
+
+
+def restored(
+    pipe: RestorationPipeline, task: str, method: str, loan: Loan, seed: int, named: Pictures
+) -> list[dict]:
+    """The rows of a method with a loan."""
+    x0, line, own = torch.stack(list(named.values())), METHODS[method], setting(method, PASSES)
+    if loan.spacing:
+        line = replace(line, spacing=loan.spacing, lowest=OFFERED.lowest)
+    m = pipe.fitting(chains.measure(x0, task, SIGMA, seed))
+    schedule = line.schedule(pipe.scheduler, line.within(PASSES, pipe.scheduler))
+    step = step_of(pipe, own, schedule, m)
+    if loan.rate:
+        step = with_adam(pipe.denoiser(schedule), schedule, loan.rate)
+    if loan.eta:
+        early = step_of(pipe, replace(own, changes={**own.changes, "eta": loan.eta}), schedule, m)
+        step = handover(early, step, below(OFFERED.numbers["undecided"], schedule))
+    x, passes = walked(step, schedule, m, x0, seed)
+    return rows(named, {method: (x, {"passes": passes})})
+
+
+def with_adam(denoise: Denoise, schedule: Schedule, rate: float) -> Step:
+    """DPS whose gradient goes through Adam (Kingma & Ba 2015): moves of one size, however few the steps."""
+    mean, square = torch.zeros(()), torch.zeros(())
+
+    def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
+        nonlocal mean, square
+        n = schedule.t - k + 1  # of this step, from pure noise on
+        with torch.enable_grad():
+            x_k = x_k.detach().requires_grad_()
+            x0_hat = denoise(x_k, k)
+            gradient, _ = residual_gradient(x_k, x0_hat, m)
+        x_k, x0_hat = x_k.detach(), x0_hat.detach()
+        mean = MEAN * mean * (n > 1) + (1 - MEAN) * gradient
+        square = SQUARE * square * (n > 1) + (1 - SQUARE) * gradient**2
+        move = mean / (1 - MEAN**n) / ((square / (1 - SQUARE**n)).sqrt() + 1e-8)
+        return Stepped(schedule.ancestral(k, x_k, x0_hat, noise()) - rate * move, x0_hat, 2)
+
+    return step
