@@ -60,15 +60,15 @@ measure: setup
 graphs: setup
 	"$(PYTHON)" book/play/graphs.py
 
-# Style and types, then the notebooks, then their comparison, unit tests and checks of the book in two processes, a file
-# in one of them and the longest first.
+# Style and types, then the notebooks as the book runs them, then their comparison, unit tests and checks of the book, in
+# two processes; a file stays in one of them.
 test: setup
 	"$(PYTHON)" -m ruff check --quiet
 	"$(PYTHON)" -m ruff format --check --quiet
 	"$(PYTHON)" -m basedpyright --pythonpath "$(PYTHON)"
 	"$(PYTHON)" book/build.py --to-compare $(if $(FRESH),--fresh)
 	"$(PYTHON)" book/alone.py "$(PYTHON)" -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
-	    -n 2 --dist loadscope --no-loadscope-reorder tests/test_site.py notebooks tests
+	    -n 2 --dist loadscope --no-loadscope-reorder notebooks tests
 
 # One set-up at a time: the second waits, and then finds that nothing is left to do.
 setup:

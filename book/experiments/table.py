@@ -84,7 +84,7 @@ EXPERIMENTS = {
         "SIGMA PASSES COMPARED SPACINGS RATES MEAN SQUARE",
         BY_ALL,
         UNSEEN,
-        {"limit": 10, "tasks": TASKS, "seed": 0, "batch": 10},
+        {"limit": 6, "tasks": TASKS, "seed": 0, "batch": 10},
         sizes=ALL_SIZES,
     ),
     "natural": Experiment(
