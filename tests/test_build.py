@@ -158,7 +158,7 @@ def test_the_books_run_of_a_page_serves_as_the_run_that_its_committed_outputs_ar
     assert small_book.outputs_in_book(by_other_parameters, "library") is None
     small_book.keep()
     assert served() is None  # the outputs would be compared with themselves
-    assert ran(small_book, monkeypatch) == []
+    assert ran(small_book, monkeypatch) == ["10_a"]  # which had other parameters
     assert ran(small_book, monkeypatch, to_compare=True) == ["results", "10_a"]
     ran(small_book, monkeypatch, fresh=True)
     edit(tmp_path, "results", "print(7)", "print(8)")
