@@ -132,6 +132,18 @@ def test_kernels_begin_with_the_imports_behind_them(module, there, small_book, m
     assert executed.cells[-1].outputs[0].text == f"{there}\n"
 
 
+def test_a_forked_kernel_that_has_ended_is_no_error_and_another_is_ended(small_book):
+    """As jupyter_client asks ``subprocess.Popen``; that a process has gone, it tolerates as ESRCH."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        kernel = small_book.kernels.Forked(process.pid)
+        assert kernel.poll() is None
+        kernel.terminate()
+    assert process.returncode == -signal.SIGTERM and kernel.poll() == kernel.wait() == 0
+    for end in (kernel.terminate, kernel.kill):
+        with pytest.raises(ProcessLookupError):
+            end()
+
+
 def test_committed_outputs_say_which_library_they_belong_to(small_book, monkeypatch, tmp_path):
     whose = lambda: small_book.committed(tmp_path / "_build" / "committed")
     assert whose() == "2 of 2 pages do not say which library their outputs belong to."
