@@ -85,6 +85,7 @@ EXPERIMENTS = {
         BY_ALL,
         UNSEEN,
         {"limit": 6, "tasks": TASKS, "seed": 0, "batch": 10},
+        grows=("tasks", "limit", "compared"),
         sizes=ALL_SIZES,
     ),
     "natural": Experiment(
