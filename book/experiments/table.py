@@ -81,11 +81,10 @@ EXPERIMENTS = {
     ),
     "lent": Experiment(
         lent,
-        "SIGMA PASSES COMPARED SPACINGS RATES MEAN SQUARE",
+        "SIGMA PASSES SPACINGS RATES MEAN SQUARE",
         BY_ALL,
         UNSEEN,
         {"limit": 6, "tasks": TASKS, "seed": 0, "batch": 10},
-        grows=("tasks", "limit", "compared"),
         sizes=ALL_SIZES,
     ),
     "natural": Experiment(
