@@ -16,9 +16,8 @@ import psutil
 from jupyter_client import AsyncKernelManager
 
 IMPORTS = "frugal.show.page"  # and with it torch, diffusers and matplotlib
-INLINE = {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline"
-}  # a kernel says so before matplotlib is imported
+# What a kernel says before matplotlib is imported.
+INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
 class Forked:

@@ -14,28 +14,23 @@ import torch
 
 from frugal import RestorationPipeline
 from frugal.guidance import residual_gradient
-from frugal.measurement import Measurement
 from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
-from frugal.samplers.walk import Denoise, Noise, Step, Stepped, below, handover
-from frugal.schedule import ALL_NEW, Schedule
+from frugal.samplers.walk import below, handover
+from frugal.schedule import ALL_NEW
 
 from .engine import Job, Pictures, Run, rows
 from .faces import SIGMA
 from .frontier import COMPARED, setting
 from .search import PASSES, step_of, walked
+from .variants import Maker, Problem, guided
 
 OFFERED = METHODS[BEST]
-ALL_OF_ETA = {
-    "centred": ALL_NEW,
-    "pigdm": ALL_NEW,
-    "mpgd": ALL_NEW,
-    "ddrm": 1.0,
-    "ddnm": 1.0,
-}  # what keeps nothing
+# The eta with which a method keeps nothing of the old noise.
+ALL_OF_ETA = {"centred": ALL_NEW, "pigdm": ALL_NEW, "mpgd": ALL_NEW, "ddrm": 1.0, "ddnm": 1.0}
 SPACINGS = (OFFERED.spacing, 1.8)
 RATES = (0.03, 0.1, 0.3)
-MEAN, SQUARE = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten steps
+BETAS = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten steps
 
 
 @dataclass(frozen=True)
@@ -82,29 +77,25 @@ def restored(
     schedule = line.schedule(pipe.scheduler, line.within(PASSES, pipe.scheduler))
     step = step_of(pipe, own, schedule, m)
     if loan.rate:
-        step = with_adam(pipe.denoiser(schedule), schedule, loan.rate)
-    if loan.eta:
+        problem = Problem(x0, m, 0.0, 0.0, schedule, pipe.denoiser(schedule), lambda x0_hat: x0_hat)
+        step = with_adam(x0, loan.rate)(problem)
+    elif loan.eta:
         early = step_of(pipe, replace(own, changes={**own.changes, "eta": loan.eta}), schedule, m)
         step = handover(early, step, below(OFFERED.numbers["undecided"], schedule))
     x, passes = walked(step, schedule, m, x0, seed)
     return rows(named, {method: (x, {"passes": passes})})
 
 
-def with_adam(denoise: Denoise, schedule: Schedule, rate: float) -> Step:
-    """DPS whose gradient goes through Adam (Kingma & Ba 2015): moves of one size, however few the steps."""
-    mean, square = torch.zeros(()), torch.zeros(())
+def with_adam(x0: torch.Tensor, rate: float) -> Maker:
+    """DPS whose gradient goes through Adam (Kingma & Ba 2015): moves of one size, however few the steps; one walk."""
+    added = torch.zeros_like(x0)
+    adam = torch.optim.Adam([added], rate, BETAS)
 
-    def step(k: int, x_k: torch.Tensor, noise: Noise, m: Measurement) -> Stepped:
-        nonlocal mean, square
-        n = schedule.t - k + 1  # of this step, from pure noise on
-        with torch.enable_grad():
-            x_k = x_k.detach().requires_grad_()
-            x0_hat = denoise(x_k, k)
-            gradient, _ = residual_gradient(x_k, x0_hat, m)
-        x_k, x0_hat = x_k.detach(), x0_hat.detach()
-        mean = MEAN * mean * (n > 1) + (1 - MEAN) * gradient
-        square = SQUARE * square * (n > 1) + (1 - SQUARE) * gradient**2
-        move = mean / (1 - MEAN**n) / ((square / (1 - SQUARE**n)).sqrt() + 1e-8)
-        return Stepped(schedule.ancestral(k, x_k, x0_hat, noise()) - rate * move, x0_hat, 2)
+    def correction(p: Problem, x_k: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+        added.grad, _ = residual_gradient(x_k, x0_hat, p.m)
+        with torch.no_grad():
+            added.zero_()
+        adam.step()
+        return added.clone()
 
-    return step
+    return guided(correction)

@@ -81,7 +81,7 @@ EXPERIMENTS = {
     ),
     "lent": Experiment(
         lent,
-        "SIGMA PASSES SPACINGS RATES MEAN SQUARE",
+        "SIGMA PASSES SPACINGS RATES BETAS",
         BY_ALL,
         UNSEEN,
         {"limit": 6, "tasks": TASKS, "seed": 0, "batch": 10},

@@ -3,6 +3,8 @@
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
 from typing import TypeVar
 
 import torch
@@ -14,9 +16,10 @@ from ..pipeline import RestorationPipeline
 from ..samplers.walk import last
 from ..settings import Complete
 from . import kept
-from .kept import Asked, Chain
+from .kept import Chain
 
 Name = TypeVar("Name")
+Asked = tuple[str, Complete]  # a method and its completed settings
 
 
 def generator(seed: int, picture: str, role: str) -> torch.Generator:
@@ -54,27 +57,24 @@ def chains_of(
     """
     (seed,) = {done.seed for _, done in asked.values()}
     m, shared = measure(x0, task, sigma, seed), kept.common(pipe)
-    file_of = lambda what: {name: kept.file_of(shared, m, *one, x0, what) for name, one in asked.items()}
-    ends, paths = file_of("end"), file_of("guesses")
+    file_of = lambda method, done, what: kept.file_of(shared, m, method, done, x0, what)
+    ends = {name: file_of(*alone(*one), "end") for name, one in asked.items()}
+    # A path is laid beside another step by step, and may not come from another batch, see ``origin``.
+    paths = {name: file_of(*one, "guesses") for name, one in asked.items()}
     found = {n: [kept.find(file) for file in (paths if with_guesses else ends)[n]] for n in asked}
-    groups: dict[object, dict[Name, Asked]] = {}
-    for name, (method, done) in asked.items():
-        if None in found[name]:
-            path = name if leaves(method, done) is None else ("dps", done.steps, done.zeta)
-            groups.setdefault(path, {})[name] = method, done
-    for group in groups.values():
-        lacking: dict[tuple[Name, ...], list[int]] = {}
-        for i in range(len(x0)):
-            lacking.setdefault(tuple(name for name in group if found[name][i] is None), []).append(i)
-        lacking.pop((), None)
-        for names, those in lacking.items():
-            some, ways = torch.tensor(those), {name: group[name] for name in names}
-            for name, new in walked(pipe, m[some], x0[some], ways, with_guesses).items():
-                for i, chain in zip(those, new):
-                    kept.keep(ends[name][i], {key: value for key, value in chain.items() if key != "guesses"})
-                    if with_guesses:
-                        kept.keep(paths[name][i], chain)
-                    found[name][i] = chain
+    path = {n: n if leaves(*one) is None else ("dps", one[1].steps, one[1].zeta) for n, one in asked.items()}
+    todo: dict[tuple[Name, ...], list[int]] = {}  # the pictures by what they lack of one path
+    for one, i in product(dict.fromkeys(path.values()), range(len(x0))):
+        if names := tuple(n for n in asked if path[n] == one and found[n][i] is None):
+            todo.setdefault(names, []).append(i)
+    for names, those in todo.items():
+        some, ways = torch.tensor(those), {name: asked[name] for name in names}
+        for name, new in walked(pipe, m[some], x0[some], ways, with_guesses).items():
+            for i, chain in zip(those, new):
+                kept.keep(ends[name][i], {key: value for key, value in chain.items() if key != "guesses"})
+                if with_guesses:
+                    kept.keep(paths[name][i], chain)
+                found[name][i] = chain
     return {name: [chain for chain in those if chain] for name, those in found.items()}
 
 
@@ -82,6 +82,15 @@ def leaves(method: str, done: Complete) -> int | None:
     """The k < t, where it is known, at which a method leaves DPS's path: 0 for DPS; None for one that is not on it."""
     k = {"dps": 0, "hybrid": done.switch}.get(method)
     return k if isinstance(k, int) and k < done.steps else None
+
+
+def alone(method: str, done: Complete) -> Asked:
+    """DPS or DMPS for a hybrid that has no step of the other, else the method itself."""
+    if method == "hybrid" and done.switch == 0:
+        return "dps", replace(done, switch=None, lam=None)
+    if method == "hybrid" and done.switch == done.steps:
+        return "dmps", replace(done, switch=None, zeta=None)
+    return method, done
 
 
 def walked(

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,7 +27,6 @@ from .origin import digest, made_from, origin
 VARIABLE = "FRUGAL_CHAINS"
 LIMIT = 2 * 2**30  # bytes
 Chain = dict[str, torch.Tensor]
-Asked = tuple[str, Complete]  # a method and its completed settings
 
 
 def folder() -> Path | None:
@@ -58,22 +56,9 @@ def file_of(
     """
     if shared is None:
         return [None] * len(x0)
-    if (
-        what == "end"
-    ):  # a path is laid beside another step by step, and may come from another batch, see ``origin``
-        method, done = alone(method, done)
     made = made_from(shared, m.A, m.sigma, method, done)
     names = (digest([made, what, images.digest(x), sha256(y)], 64) for x, y in zip(x0, m.y))
     return [Path(os.environ[VARIABLE], f"{name}.safetensors") for name in names]
-
-
-def alone(method: str, done: Complete) -> Asked:
-    """DPS or DMPS for a hybrid that has no step of the other, else the method itself."""
-    if method == "hybrid" and done.switch == 0:
-        return "dps", replace(done, switch=None, lam=None)
-    if method == "hybrid" and done.switch == done.steps:
-        return "dmps", replace(done, switch=None, zeta=None)
-    return method, done
 
 
 def sha256(tensor: torch.Tensor) -> str:
