@@ -10,6 +10,7 @@ from .base import checks
 from .base.checks import Refusal
 
 ALL_NEW = math.inf  # as eta: all of a step's noise is drawn anew
+TURNED = -math.inf  # as eta: all of it is kept, with the opposite sign
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 
 
@@ -123,8 +124,8 @@ def ddim(
 ) -> torch.Tensor:
     """From k to k - 1, or to ``to``, by a picture x0 and its noise eps (Song, Meng & Ermon 2021).
 
-    eta^2 times the variance of Eq. 0b is drawn anew as z, the rest is kept from eps; eta = 1 is Eq. 0b, and
-    ``ALL_NEW`` keeps nothing.
+    eta^2 times the variance of Eq. 0b is drawn anew as z, the rest is kept from eps; eta = 1 is Eq. 0b.
+    ``ALL_NEW`` keeps nothing, ``TURNED`` draws nothing and takes -eps (Eq. 14m, page 14).
     """
     to = k - 1 if to is None else to
     kept, new = shares(schedule, k, eta, to)
@@ -134,6 +135,8 @@ def ddim(
 def shares(schedule: Schedule, k: int, eta: float, to: int) -> tuple[float, float]:
     """The factors of kept and of new noise in ``ddim``."""
     alpha_bar, alpha_bar_to = schedule.alpha_bar[k], schedule.alpha_bar[to]
+    if eta == TURNED:
+        return -((1 - alpha_bar_to) ** 0.5), 0.0
     variance = eta**2 * (1 - alpha_bar_to) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_to)
     variance = 1 - alpha_bar_to if eta == ALL_NEW else variance
     return max(0.0, 1 - alpha_bar_to - variance) ** 0.5, variance**0.5

@@ -97,6 +97,11 @@ def every_method() -> Numbers:
     return restorations(METHODS)
 
 
+def rivals() -> Numbers:
+    """Restorations by all methods but that one."""
+    return restorations([method for method in METHODS if method != BEST])
+
+
 @cache
 def schedule() -> Numbers:
     """The noise levels of a few steps, evenly spaced and not, and what is computed with them."""

@@ -1,8 +1,8 @@
-"""What the method on offer has beside its closed form, lent to the others: how levels lie, and all noise new at first.
+"""What the method on offer has beside its closed form, lent to the others: how levels lie, and what noise does at first.
 
 Every method of ``frontier.COMPARED`` has 20 passes and its setting of ``search``, ``alone`` and with a loan: levels that
 lie as u^spacing and end where ``spectral``'s do; with these also new noise alone while the picture is undecided, where
-a method has a share of new noise; and for DPS, whose steps are few, Adam in place of zeta. Nothing is chosen here. All
+a method has a share of new noise, and before that the noise turned, where its step is ``schedule.ddim``; and for DPS, whose steps are few, Adam in place of zeta. Nothing is chosen here. All
 passes are in float32.
 """
 
@@ -17,7 +17,7 @@ from frugal.guidance import residual_gradient
 from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
 from frugal.samplers.walk import below, handover
-from frugal.schedule import ALL_NEW
+from frugal.schedule import ALL_NEW, TURNED
 
 from .engine import Job, Pictures, Run, rows
 from .faces import SIGMA
@@ -28,6 +28,7 @@ from .variants import Maker, Problem, guided
 OFFERED = METHODS[BEST]
 # The eta with which a method keeps nothing of the old noise.
 ALL_OF_ETA = {"centred": ALL_NEW, "pigdm": ALL_NEW, "mpgd": ALL_NEW, "ddrm": 1.0, "ddnm": 1.0}
+TURNS = "centred", "pigdm", "mpgd"  # whose step is ``schedule.ddim``
 SPACINGS = (OFFERED.spacing, 1.8)
 RATES = (0.03, 0.1, 0.3)
 BETAS = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten steps
@@ -35,11 +36,11 @@ BETAS = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten
 
 @dataclass(frozen=True)
 class Loan:
-    """What a method gets: ``eta`` counts while the noise is above ``spectral``'s level, ``rate`` is Adam's."""
+    """What a method gets: ``noise``, its eta above a level of ``spectral``'s, the lower first; ``rate`` is Adam's."""
 
     name: str
     spacing: float | None = None
-    eta: float | None = None
+    noise: tuple[tuple[str, float], ...] = ()
     rate: float | None = None
 
 
@@ -51,7 +52,11 @@ def loans(method: str) -> Iterator[Loan]:
     for spacing in SPACINGS:
         yield Loan(f"spacing {spacing}", spacing)
     if method in ALL_OF_ETA:
-        yield Loan(f"spacing {SPACINGS[0]}, all noise new at first", SPACINGS[0], ALL_OF_ETA[method])
+        new = ("undecided", ALL_OF_ETA[method])
+        yield Loan(f"spacing {SPACINGS[0]}, all noise new at first", SPACINGS[0], (new,))
+        if method in TURNS:
+            turned = new, ("turned", TURNED)
+            yield Loan(f"spacing {SPACINGS[0]}, noise turned, then new", SPACINGS[0], turned)
     if method == "dps":
         yield from (Loan(f"Adam {rate}", rate=rate) for rate in RATES)
 
@@ -79,9 +84,9 @@ def restored(
     if loan.rate:
         problem = Problem(x0, m, 0.0, 0.0, schedule, pipe.denoiser(schedule), lambda x0_hat: x0_hat)
         step = with_adam(x0, loan.rate)(problem)
-    elif loan.eta:
-        early = step_of(pipe, replace(own, changes={**own.changes, "eta": loan.eta}), schedule, m)
-        step = handover(early, step, below(OFFERED.numbers["undecided"], schedule))
+    for level, eta in loan.noise:
+        early = step_of(pipe, replace(own, changes={**own.changes, "eta": eta}), schedule, m)
+        step = handover(early, step, below(OFFERED.numbers[level], schedule))
     x, passes = walked(step, schedule, m, x0, seed)
     return rows(named, {method: (x, {"passes": passes})})
 

@@ -32,13 +32,14 @@ SPARED = 0.1  # dB
 SPACE = {  # name: (least, most), and whether values are drawn by their ratio
     "spacing": (1.2, 2.6, False),
     "lowest": (15.0, 85.0, False),
+    "turned": (0.7, 8.0, True),
     "undecided": (0.5, 4.0, True),
     "least": (0.3, 2.0, True),
     "most": (2.0, 8.0, True),
     "eta": (0.7, 1.0, False),
     "power": (0.0, 2.0, False),
 }
-START = {name: float(value) for name, value in zip(SPACE, (1.24, 43, 0.74, 0.45, 3.5, 1, 1))}
+START = {name: float(value) for name, value in zip(SPACE, (1.24, 43, 1.5, 0.74, 0.45, 3.5, 1, 1))}
 Numbers = Mapping[str, float]
 Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
 
@@ -122,7 +123,7 @@ def restored(
     """What the method on offer makes of faces x0 (B, C, H, W) with other numbers; on the CPU."""
     m = pipe.fitting(chains.measure(x0, task, SIGMA, seed))
     told = {"asks": (numbers["least"], numbers["most"])}
-    told |= {name: numbers[name] for name in ("undecided", "eta", "power")}
+    told |= {name: numbers[name] for name in ("turned", "undecided", "eta", "power")}
     spaced = {"spacing": numbers["spacing"], "lowest": round(numbers["lowest"])}
     method = replace(METHODS[BEST], **spaced, numbers=told)
     away = lambda t: abs(method.passes(pipe.scheduler, t) - passes)

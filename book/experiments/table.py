@@ -145,7 +145,7 @@ EXPERIMENTS = {
     "search": Experiment(
         search,
         "SIGMA PASSES GRID",
-        BY_ALL,
+        (behaviour.rivals, *BY_ALL[1:]),
         UNUSED,
         {"limit": 10, "tasks": TASKS, "seed": 0},
         grows=("tasks", "grid"),

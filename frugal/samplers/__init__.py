@@ -69,7 +69,7 @@ class Method:
 
 
 # The numbers of ``spectral`` that a search found (``book/experiments/offered.py``), with its spacing and lowest level.
-SEARCHED = {"undecided": 0.74, "asks": (0.45, 3.5)}
+SEARCHED = {"turned": 1.5, "undecided": 0.74, "asks": (0.45, 3.5)}
 
 # Okabe & Ito's colours for the poster's three, mostly Tol's for the others.
 METHODS = {

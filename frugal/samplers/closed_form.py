@@ -11,7 +11,7 @@ import torch
 from ..covariance import Answer, Covariance
 from ..guidance import asked_guess, at_full_power, centred_mean, spectral_draw, spectral_mean
 from ..measurement import Measurement
-from ..schedule import ALL_NEW, Schedule, ddim, noise_in, width
+from ..schedule import ALL_NEW, TURNED, Schedule, ddim, noise_in, width
 from .others import pigdm
 from .poster import when
 from .walk import Denoise, Noise, Step, Stepped, below, handover
@@ -49,15 +49,17 @@ def spectral(
     denoise: Denoise,
     schedule: Schedule,
     spectrum: Sequence[torch.Tensor],
+    turned: float,
     undecided: float,
     asks: tuple[float, float],
     eta: float = 1.0,
     power: float = 1.0,
 ) -> Step:
-    """Explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
+    """Turn, explore, ask, settle (page 14): Eq. 14d, and nothing is back-propagated.
 
-    While the noise s_k is above ``undecided``, all noise is new, around ``guidance.spectral_mean``. Below, x_0 is
-    drawn (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
+    While the noise s_k is above ``turned``, its sign is turned at every step (Eq. 14m), and while it is above
+    ``undecided``, all noise is new; both around ``guidance.spectral_mean``. Below, x_0 is drawn
+    (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
     1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean, of a guess ``guidance.at_full_power``. Between
     the levels ``asks`` the guess is first moved as the network itself says (``guidance.asked_guess``), which costs a
     second pass; later steps know the last ``KEPT`` answers (``covariance.Covariance``).
@@ -85,8 +87,9 @@ def spectral(
         strong = at_full_power(x0_hat, spectrum[1], pictures, power)
         return x0_hat, spectral_mean(strong, m, C), passes
 
-    explore, settle = by_picture(mean, schedule, ALL_NEW), by_picture(draw, schedule, eta)
-    return handover(explore, settle, below(undecided, schedule))
+    turn, explore = by_picture(mean, schedule, TURNED), by_picture(mean, schedule, ALL_NEW)
+    early, settle = handover(turn, explore, below(turned, schedule)), by_picture(draw, schedule, eta)
+    return handover(early, settle, below(undecided, schedule))
 
 
 def asked(schedule: Schedule, k: int, asks: tuple[float, float]) -> bool:
