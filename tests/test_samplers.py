@@ -13,7 +13,7 @@ from frugal.guidance import spectral_mean
 from frugal.prior.step_sizes import RINGS, StepSizes, rings
 from frugal.samplers import METHODS, POSTER, others
 from frugal.samplers.walk import last, walk
-from frugal.schedule import ALL_NEW, Schedule, ddim, noise_in, width
+from frugal.schedule import ALL_NEW, TURNED, Schedule, ddim, noise_in, width
 from frugal.waves import Waves
 
 SHAPE, N = (3, 8, 8), 192
@@ -288,3 +288,30 @@ def test_all_noise_new_keeps_nothing_of_the_path_but_the_guess():
     level = steps.alpha_bar[8]
     assert same(there, level**0.5 * x0 + (1 - level) ** 0.5 * z, 1e-12)
     assert same(ddim(steps, 1, x0, x_k, z, ALL_NEW), x0, 1e-12)
+
+
+def test_turned_noise_is_that_of_the_step_before_with_the_other_sign():
+    """Eq. 14m: nothing is drawn, and who looks from the same picture finds the noise turned."""
+    steps, x_k, x0, z = schedule(20), normal(1, *SHAPE), normal(1, *SHAPE, seed=1), normal(1, *SHAPE, seed=2)
+    eps = noise_in(steps, 9, x_k, x0)
+    there = ddim(steps, 9, x0, eps, z, TURNED)
+    assert same(there, ddim(steps, 9, x0, eps, 2 * z, TURNED), 1e-12)
+    assert same(noise_in(steps, 8, there, x0), -eps, 1e-12)
+    assert same(ddim(steps, 1, x0, eps, z, TURNED), x0, 1e-12)
+
+
+def test_the_method_on_offer_turns_the_noise_explores_and_settles_where_its_levels_say():
+    """Where the guess is 0, and y says so, a step is what it does with the noise."""
+    kind, nothing = METHODS["spectral"], torch.zeros(1, *SHAPE).double()
+    steps, m = kind.schedule(DDPMScheduler(), 14), measured("sr4", nothing, 0.0)
+    step = kind.step(lambda x, k: 0 * x, steps, {"spectrum": [0.1 * torch.ones(SHAPE)] * 15})
+    x, found = normal(1, *SHAPE), {}
+    for k in range(14, 1, -1):
+        z, before = normal(1, *SHAPE, seed=k), x / (1 - steps.alpha_bar[k]) ** 0.5
+        x = step(k, x, lambda z=z: z, m).x
+        now = x / (1 - steps.alpha_bar[k - 1]) ** 0.5
+        found[k] = "turned" if same(now, -before, 1e-9) else "new" if same(now, z, 1e-9) else "settled"
+    turned, undecided = (kind.numbers[name] for name in ("turned", "undecided"))
+    wanted = lambda s: "turned" if s > turned else "new" if s > undecided else "settled"
+    assert found == {k: wanted(steps.s[k]) for k in found}
+    assert set(found.values()) == {"turned", "new", "settled"}

@@ -139,7 +139,7 @@ function given({task, seen, x0, sigma, seed}) {
 
 /* ---- Schedule: S = {timestep, alpha_bar, r2, spectrum, ...} by k, of what Python writes ---- */
 
-function scheduled({timestep, alpha_bar, r2, rings, undecided, asks}, ring) {
+function scheduled({timestep, alpha_bar, r2, rings, turned, undecided, asks}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
   const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
   return {
@@ -149,6 +149,7 @@ function scheduled({timestep, alpha_bar, r2, rings, undecided, asks}, ring) {
     alpha,
     beta: alpha.map((a) => 1 - a),
     r2,
+    turned,
     undecided,
     asks,
     s: alpha_bar.map((a) => Math.sqrt((1 - a) / a)),
@@ -173,13 +174,15 @@ function ancestral(S, k, x, x0_hat, z) {
   return combine((h, x_i, z_i) => p * h + q * x_i + r * z_i, x0_hat, x, z);
 }
 
-/* Eq. 14d: to a picture x_0 given y, with the noise that x_k has beside the guess, part of it new, or all. */
-function renoised(S, k, x, x0_hat, mean, z, allNew = false) {
+/* Eq. 14d: to a picture x_0 given y, with the noise that x_k has beside the guess: part of it new, or all ("new"), or
+   with the opposite sign ("turned", Eq. 14m). */
+function renoised(S, k, x, x0_hat, mean, z, noise = "") {
   const to = S.alpha_bar[k - 1];
   const left = 1 - S.alpha_bar[k];
   const a = Math.sqrt(S.alpha_bar[k]);
-  const variance = allNew ? 1 - to : ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
-  const kept = Math.sqrt(Math.max(0, 1 - to - variance));
+  const ancestral = ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
+  const variance = {new: 1 - to, turned: 0}[noise] ?? ancestral;
+  const kept = (noise === "turned" ? -1 : 1) * Math.sqrt(Math.max(0, 1 - to - variance));
   const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
   return combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z);
 }
@@ -360,8 +363,9 @@ const centred = ({S, v}) =>
     const x0_hat = await guess({S, v}, k, x);
     return [renoised(S, k, x, x0_hat, centred_mean(x0_hat, y, A, sigma, S.r2[k]), noise()), x0_hat];
   });
-/* Explore, ask, settle: all noise new around the mean while s_k is above a level, then draws and Eq. 14d's noise,
-   at the end the mean at full power; between two levels the network is asked twice, and later steps know its last answers. */
+/* Turn, explore, ask, settle: the noise turned around the mean while s_k is above a level, all of it new while it is
+   above another, then draws and Eq. 14d's noise, at the end the mean at full power; between two levels the network is
+   asked twice, and later steps know its last answers. */
 const KEPT = 3; // answers
 const spectral = ({S, v}) => {
   const asked = (k) => k > 1 && S.s[k] >= S.asks[0] && S.s[k] <= S.asks[1];
@@ -377,7 +381,7 @@ const spectral = ({S, v}) => {
         .slice(0, KEPT)
         .reverse(),
     );
-  const by = (picture, allNew) =>
+  const by = (picture, kind) =>
     taking(passes, async (k, x, noise, m) => {
       let x0_hat = await guess({S, v}, k, x);
       if (asked(k)) {
@@ -385,7 +389,7 @@ const spectral = ({S, v}) => {
         x0_hat = said.moved;
         answers[k] = said.answer;
       }
-      return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), allNew), x0_hat];
+      return [renoised(S, k, x, x0_hat, picture(k, x0_hat, m, noise), noise(), kind), x0_hat];
     });
   const mean = (k, x0_hat, {y, A, sigma}) => spectral_mean(x0_hat, y, A, sigma, open(k));
   const draw = (k, x0_hat, m, noise) => {
@@ -393,7 +397,8 @@ const spectral = ({S, v}) => {
     const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
     return spectral_draw(x0_hat, m.y, m.A, m.sigma, open(k), tau, noise);
   };
-  return handover(by(mean, true), by(draw, false), (k) => S.s[k] <= S.undecided);
+  const early = handover(by(mean, "turned"), by(mean, "new"), (k) => S.s[k] <= S.turned);
+  return handover(early, by(draw), (k) => S.s[k] <= S.undecided);
 };
 
 /* The poster's idea (page 07): the step `early`, and `late` at every k for which `when(k)` holds. */
