@@ -1,9 +1,9 @@
-"""What the method on offer has beside its closed form, lent to the others: how levels lie, and what noise does at first.
+"""What the method on offer has beside its closed form, lent to the others: how levels lie, what noise does at first.
 
-Every method of ``frontier.COMPARED`` has 20 passes and its setting of ``search``, ``alone`` and with a loan: levels that
-lie as u^spacing and end where ``spectral``'s do; with these also new noise alone while the picture is undecided, where
-a method has a share of new noise, and before that the noise turned, where its step is ``schedule.ddim``; and for DPS, whose steps are few, Adam in place of zeta. Nothing is chosen here. All
-passes are in float32.
+Every method of ``frontier.COMPARED`` has 20 passes and its setting of ``search``, ``alone`` and with a loan: levels
+that lie as u^spacing and end where ``spectral``'s do; with these also new noise alone while the picture is undecided,
+where a method has a share of new noise, and before that the noise turned, where its step is ``schedule.ddim``; and for
+DPS, whose steps are few, Adam in place of zeta. Nothing is chosen here. All passes are in float32.
 """
 
 from collections.abc import Iterator

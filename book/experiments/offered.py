@@ -27,7 +27,7 @@ from .faces import SIGMA
 from .frontier import LONG
 
 TRIALS = 16
-FEW, AGAIN = 24, 2
+FEW, AGAIN = 16, 1
 SPARED = 0.1  # dB
 SPACE = {  # name: (least, most), and whether values are drawn by their ratio
     "spacing": (1.2, 2.6, False),
@@ -40,12 +40,13 @@ SPACE = {  # name: (least, most), and whether values are drawn by their ratio
     "power": (0.0, 2.0, False),
 }
 START = {name: float(value) for name, value in zip(SPACE, (1.24, 43, 1.5, 0.74, 0.45, 3.5, 1, 1))}
+GIVEN = {"start": START, "not turned": {**START, "turned": 1e3}}  # above every level
 Numbers = Mapping[str, float]
 Scores = Mapping[str, Sequence[float]]  # {metric: one for each face}
 
 
 def then(job: Job) -> dict[str, object]:
-    """{"chosen": {passes: {"start", "all", or a task: {"numbers", and by task what they give minus DPS}}}}."""
+    """{"chosen": {passes: {of ``GIVEN``, "all", or a task: {"numbers", and by task what they give minus DPS}}}}."""
     try:
         import optuna
     except ImportError:
@@ -57,7 +58,7 @@ def then(job: Job) -> dict[str, object]:
 
 
 def found_for(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores], passes: int) -> dict:
-    """{"start", "all", or a task: {"numbers": that did best, task: {metric: [mean, low, high] minus DPS, all faces}}}."""
+    """{of ``GIVEN``, "all", or a task: {"numbers": the best, task: {metric: [mean, low, high] minus DPS, of all}}}."""
 
     def judged(numbers: Numbers, task: str, x0: torch.Tensor) -> Scores:
         return quality(restored(job.pipe, x0, task, passes, numbers, job.args.seed), x0)
@@ -83,7 +84,7 @@ def found_for(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores
         trial = study.ask(within)
         tried.append({name: float(f"{value:.3g}") for name, value in trial.params.items()})
         study.tell(trial, loss(tried[-1], "all", FEW))
-    best = {"start": START}
+    best = dict(GIVEN)
     for kind in kinds:
         again = sorted(tried, key=lambda numbers: loss(numbers, kind, FEW))[:AGAIN]
         best[kind] = min(again, key=lambda numbers: loss(numbers, kind, len(x0)))
