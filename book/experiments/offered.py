@@ -26,7 +26,7 @@ from .engine import Job
 from .faces import SIGMA
 from .frontier import LONG
 
-TRIALS = 16
+TRIALS = 8
 FEW, AGAIN = 16, 1
 SPARED = 0.1  # dB
 SPACE = {  # name: (least, most), and whether values are drawn by their ratio
@@ -73,7 +73,9 @@ def found_for(optuna: Any, job: Job, x0: torch.Tensor, full: Mapping[str, Scores
         those = [beside(scored(numbers, task, count), full[task], count) for task in kinds[kind]]
         return sum(those) / len(those)
 
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=job.args.seed, multivariate=True))
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(n_startup_trials=4, seed=job.args.seed, multivariate=True)
+    )
     study.enqueue_trial(START)
     within = {
         name: optuna.distributions.FloatDistribution(least, most, log=by_ratio)
