@@ -24,7 +24,7 @@ from .faces import SIGMA
 from .search import SETTINGS, Setting, restored
 
 LONG = 200  # passes of DPS with its hundred steps
-MANY = ((BEST, 20, 200), (BEST, 40, 200))  # (method, passes, faces), ...
+MANY = ((BEST, 20, 200), (BEST, 40, 100))  # (method, passes, faces), ...
 CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", SIGMA, (20, 10, 40, 5)),
     ("faces", 0.05, (20,)),

@@ -26,7 +26,7 @@ from .engine import Job
 from .faces import SIGMA
 from .frontier import LONG
 
-TRIALS = 8
+TRIALS = 6
 FEW, AGAIN = 16, 1
 SPARED = 0.1  # dB
 SPACE = {  # name: (least, most), and whether values are drawn by their ratio
