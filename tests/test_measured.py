@@ -374,8 +374,7 @@ def test_the_command_of_a_stamp_is_the_one_that_renews(tmp_path):
 def test_the_search_finds_nothing_better_than_the_numbers_in_use():
     """They are what it begins with, eta and the share of full power as derived; no task gains a margin by another."""
     method = METHODS[BEST]
-    of_line = {"spacing": method.spacing, "lowest": method.lowest}
-    of_line |= {name: method.numbers[name] for name in ("turned", "undecided")}
+    of_line = {"spacing": method.spacing, "lowest": method.lowest, "undecided": method.numbers["undecided"]}
     of_line |= dict(zip(("least", "most"), method.numbers["asks"])) | {"eta": 1, "power": 1}
     budget = method.passes(RestorationPipeline.from_pretrained().scheduler, method.steps)
     found = content("offered")["chosen"][str(budget)]

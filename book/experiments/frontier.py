@@ -4,7 +4,7 @@ A pass is a call of the network or a product with its Jacobian, so a step that b
 method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
 the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. What stands in
 ``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``, and with the
-passes of ``FURTHER`` a few.
+passes of ``FURTHER`` a few. The table ``unturned`` has the best method on ``MANY``'s first faces without turned noise.
 """
 
 import json
@@ -35,6 +35,7 @@ UNSEEN = ("inpaint-random", "deblur")
 COMPARED = [name for name in METHODS if name != "daps"]  # which takes several passes a step
 FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
 DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
+UNTURNED = 1e3  # above every level: as ``turned``, noise is never turned
 CHOSEN: dict[str, str] = stamp.content(stamp.FOLDER / "search.json").get("chosen", {})  # method: setting
 
 
@@ -52,7 +53,12 @@ def runs(job: Job) -> Iterator[Run]:
         for task in tasks:
             fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
             some = dict(list(of[pictures].items())[:count])
-            yield Run(fields, some, partial(rows_of, job, **fields))
+            yield Run(fields, some, partial(rows_of, job, setting(method, passes), **fields))
+    _, passes, count = MANY[0]
+    some, own = dict(list(of["faces"].items())[:count]), Setting(BEST, {"turned": UNTURNED})
+    for task in job.args.tasks:
+        fields = {"pictures": "faces", "sigma": SIGMA, "task": task, "method": BEST, "passes": passes}
+        yield Run(fields, some, partial(rows_of, job, own, **fields), table="unturned")
 
 
 def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, int, int, Sequence[str]]]:
@@ -67,14 +73,21 @@ def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, i
 
 
 def rows_of(
-    job: Job, some: Pictures, pictures: str, sigma: float, task: str, method: str, passes: int
+    job: Job,
+    own: Setting,
+    some: Pictures,
+    pictures: str,
+    sigma: float,
+    task: str,
+    method: str,
+    passes: int,
 ) -> list[dict]:
     """The rows of a method on some pictures.
 
     residual  ||y - A x|| / (sigma sqrt(m)), 1 for the truth
     spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
     """
-    x0, own = torch.stack(list(some.values())), setting(method, passes)
+    x0 = torch.stack(list(some.values()))
     drawn = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
     x, taken = drawn()
     residual = damage.residual(chains.measure(x0, task, sigma, job.args.seed), x)
