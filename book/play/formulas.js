@@ -180,8 +180,8 @@ function renoised(S, k, x, x0_hat, mean, z, noise = "") {
   const to = S.alpha_bar[k - 1];
   const left = 1 - S.alpha_bar[k];
   const a = Math.sqrt(S.alpha_bar[k]);
-  const ancestral = ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
-  const variance = {new: 1 - to, turned: 0}[noise] ?? ancestral;
+  const some = ((1 - to) / left) * (1 - S.alpha_bar[k] / to);
+  const variance = {new: 1 - to, turned: 0}[noise] ?? some;
   const kept = (noise === "turned" ? -1 : 1) * Math.sqrt(Math.max(0, 1 - to - variance));
   const eps = combine((x_i, h) => (x_i - a * h) / Math.sqrt(left), x, x0_hat);
   return combine((m, e, z_i) => Math.sqrt(to) * m + kept * e + Math.sqrt(variance) * z_i, mean, eps, z);
