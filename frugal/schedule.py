@@ -135,10 +135,10 @@ def ddim(
 def shares(schedule: Schedule, k: int, eta: float, to: int) -> tuple[float, float]:
     """The factors of kept and of new noise in ``ddim``."""
     alpha_bar, alpha_bar_to = schedule.alpha_bar[k], schedule.alpha_bar[to]
-    if eta == TURNED:
-        return -((1 - alpha_bar_to) ** 0.5), 0.0
+    if eta in (ALL_NEW, TURNED):
+        whole = (1 - alpha_bar_to) ** 0.5
+        return (0.0, whole) if eta == ALL_NEW else (-whole, 0.0)
     variance = eta**2 * (1 - alpha_bar_to) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_to)
-    variance = 1 - alpha_bar_to if eta == ALL_NEW else variance
     return max(0.0, 1 - alpha_bar_to - variance) ** 0.5, variance**0.5
 
 

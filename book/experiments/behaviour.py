@@ -98,7 +98,7 @@ def every_method() -> Numbers:
 
 
 def rivals() -> Numbers:
-    """Restorations by all methods but that one."""
+    """Restorations by all methods but the one of ``best``."""
     return restorations([method for method in METHODS if method != BEST])
 
 

@@ -8,8 +8,9 @@ passes of ``FURTHER`` a few. The table ``unturned`` has the best method on ``MAN
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -46,19 +47,22 @@ def setting(method: str, passes: int) -> Setting:
 
 
 def runs(job: Job) -> Iterator[Run]:
-    """The few methods on many faces first, then all of them, budget by budget."""
+    """The few methods on many faces first, then all of them, budget by budget, then the best with no noise turned."""
     strange = images.named("out_of_distribution", job.pipe.size)
     of = {"faces": job.read(job.args.images, None), "out_of_distribution": strange}
+
+    def run(
+        pictures: str, sigma: float, own: Setting, passes: int, count: int, task: str, table: str = "rows"
+    ) -> Run:
+        fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": own.method, "passes": passes}
+        some = dict(list(of[pictures].items())[:count])
+        return Run(fields, some, partial(rows_of, job, own, fields), table=table)
+
     for pictures, sigma, method, passes, count, tasks in asked(job.args.limit, job.args.tasks):
-        for task in tasks:
-            fields = {"pictures": pictures, "sigma": sigma, "task": task, "method": method, "passes": passes}
-            some = dict(list(of[pictures].items())[:count])
-            yield Run(fields, some, partial(rows_of, job, setting(method, passes), **fields))
-    _, passes, count = MANY[0]
-    some, own = dict(list(of["faces"].items())[:count]), Setting(BEST, {"turned": UNTURNED})
-    for task in job.args.tasks:
-        fields = {"pictures": "faces", "sigma": SIGMA, "task": task, "method": BEST, "passes": passes}
-        yield Run(fields, some, partial(rows_of, job, own, **fields), table="unturned")
+        yield from (run(pictures, sigma, setting(method, passes), passes, count, task) for task in tasks)
+    (method, passes, count), *_ = MANY
+    unturned = Setting(method, {"turned": UNTURNED})
+    yield from (run("faces", SIGMA, unturned, passes, count, task, "unturned") for task in job.args.tasks)
 
 
 def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, int, int, Sequence[str]]]:
@@ -72,22 +76,14 @@ def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, i
     yield from (("faces", SIGMA, m, p, limit, UNSEEN) for m, p in (("dps", LONG), (BEST, 20), (BEST, 40)))
 
 
-def rows_of(
-    job: Job,
-    own: Setting,
-    some: Pictures,
-    pictures: str,
-    sigma: float,
-    task: str,
-    method: str,
-    passes: int,
-) -> list[dict]:
-    """The rows of a method on some pictures.
+def rows_of(job: Job, own: Setting, fields: Mapping[str, Any], some: Pictures) -> list[dict]:
+    """The rows of a method with a setting on some pictures.
 
     residual  ||y - A x|| / (sigma sqrt(m)), 1 for the truth
     spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
     """
     x0 = torch.stack(list(some.values()))
+    pictures, sigma, task, passes = (fields[name] for name in ("pictures", "sigma", "task", "passes"))
     drawn = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
     x, taken = drawn()
     residual = damage.residual(chains.measure(x0, task, sigma, job.args.seed), x)
@@ -96,4 +92,5 @@ def rows_of(
         other, _ = drawn(draw=1)
         beside["spread"] = ((x - other).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
     short = lambda value: json.loads(f"{value:.6g}") if isinstance(value, float) else value
-    return [{name: short(value) for name, value in row.items()} for row in rows(some, {method: (x, beside)})]
+    found = rows(some, {own.method: (x, beside)})
+    return [{name: short(value) for name, value in row.items()} for row in found]

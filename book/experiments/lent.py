@@ -26,9 +26,8 @@ from .search import PASSES, step_of, walked
 from .variants import Maker, Problem, guided
 
 OFFERED = METHODS[BEST]
-# The eta with which a method keeps nothing of the old noise.
+# The eta with which a method keeps nothing of the old noise; ``ALL_NEW`` where its step is ``schedule.ddim``.
 ALL_OF_ETA = {"centred": ALL_NEW, "pigdm": ALL_NEW, "mpgd": ALL_NEW, "ddrm": 1.0, "ddnm": 1.0}
-TURNS = "centred", "pigdm", "mpgd"  # whose step is ``schedule.ddim``
 SPACINGS = (OFFERED.spacing, 1.8)
 RATES = (0.03, 0.1, 0.3)
 BETAS = 0.9, 0.99  # Adam's; of the square not the usual .999, for there are ten steps
@@ -52,9 +51,9 @@ def loans(method: str) -> Iterator[Loan]:
     for spacing in SPACINGS:
         yield Loan(f"spacing {spacing}", spacing)
     if method in ALL_OF_ETA:
-        new = ("undecided", ALL_OF_ETA[method])
+        new = "undecided", ALL_OF_ETA[method]
         yield Loan(f"spacing {SPACINGS[0]}, all noise new at first", SPACINGS[0], (new,))
-        if method in TURNS:
+        if ALL_OF_ETA[method] == ALL_NEW:
             turned = new, ("turned", TURNED)
             yield Loan(f"spacing {SPACINGS[0]}, noise turned, then new", SPACINGS[0], turned)
     if method == "dps":
