@@ -142,10 +142,11 @@ def test_pictures_that_are_no_photographs(pipe, named, monkeypatch):
     job = SimpleNamespace(pipe=pipe, args=SimpleNamespace(limit=2, seed=0), pictures=pictures)
     monkeypatch.setattr(natural, "STEPS", 4)
     monkeypatch.setattr(natural, "SWITCHES", (2,))
-    found = {run.fields["domain"]: run for run in domains.runs(job)}
-    assert list(found) == ["handwriting", "text", "textures"]
-    assert {row["method"] for row in found["text"].rows_of(found["text"].pictures)} == {
-        *("dps", "dmps", "hybrid 2", "spectral")
-    }
-    asked = {images.digest(x) for run in found.values() for x in run.pictures.values()}
+    runs = list(domains.runs(job))
+    assert [(run.fields["domain"], run.fields["steps"]) for run in runs] == [
+        (domain, steps) for domain in ("handwriting", "text", "textures") for steps in (4, 14)
+    ]
+    found = [{row["method"] for row in run.rows_of(run.pictures)} for run in runs[2:4]]
+    assert found == [{"dps", "dmps", "hybrid 2"}, {"spectral"}]
+    asked = {images.digest(x) for run in runs for x in run.pictures.values()}
     assert domains.then(job)["distance"].keys() == asked

@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from frugal import images
 
-from .engine import Job, Pictures, Run, rows
+from .engine import Job, Pictures, Run
 from .faces import SIGMA as SIGMA  # for the stamp, as SWITCHES
 from .natural import SWITCHES as SWITCHES
-from .natural import by_best, by_poster, distances
+from .natural import both, distances
 
 TASK = "inpaint-box"
 FONT = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
@@ -29,8 +29,8 @@ HEIGHTS = (8, 11, 15)  # of a line, pixels
 def runs(job: Job) -> Iterator[Run]:
     """Every domain."""
     for domain, named in domains(job).items():
-        of = lambda some: rows(some, {**by_poster(job, some, TASK), **by_best(job, some, TASK)})
-        yield Run({"domain": domain, "task": TASK}, named, of)
+        fields = {"domain": domain, "task": TASK}
+        yield from (Run({**fields, "steps": t}, named, of) for t, of in both(job, TASK))
 
 
 def domains(job: Job) -> dict[str, Pictures]:

@@ -4,7 +4,7 @@ A pass is a call of the network or a product with its Jacobian, so a step that b
 method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
 the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. What stands in
 ``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``, and with the
-passes of ``FURTHER`` a few. The table ``unturned`` has the best method on ``MANY``'s first faces without turned noise.
+passes of ``FURTHER`` a few. DPS at full length and the best method restore more faces ``UNSEEN``. The table ``unturned`` has the best method on ``MANY``'s first faces without turned noise.
 """
 
 import json
@@ -25,14 +25,17 @@ from .faces import SIGMA
 from .search import SETTINGS, Setting, restored
 
 LONG = 200  # passes of DPS with its hundred steps
-MANY = ((BEST, 20, 200), (BEST, 40, 100))  # (method, passes, faces), ...
+MANY = ((BEST, 20, 200), (BEST, 40, 200), (BEST, 10, 200))  # (method, passes, faces), ...
 CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", SIGMA, (20, 10, 40, 5)),
     ("faces", 0.05, (20,)),
     ("out_of_distribution", SIGMA, (20,)),
 )
-# Tasks that no search and no tuning saw: the best method, and DPS at full length.
-UNSEEN = ("inpaint-random", "deblur")
+UNSEEN = (
+    100,
+    ("inpaint-random", "deblur"),
+    0.05,
+)  # faces; the tasks and the sigma that no search and no tuning saw
 COMPARED = [name for name in METHODS if name != "daps"]  # which takes several passes a step
 FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
 DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
@@ -73,7 +76,10 @@ def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, i
         yield from ((pictures, sigma, m, passes, limit, tasks) for passes in budgets for m in COMPARED)
     few, budgets = FURTHER
     yield from (("faces", SIGMA, method, passes, few, tasks) for passes in budgets for method in COMPARED)
-    yield from (("faces", SIGMA, m, p, limit, UNSEEN) for m, p in (("dps", LONG), (BEST, 20), (BEST, 40)))
+    count, others, noisier = UNSEEN
+    for method, passes in (("dps", LONG), (BEST, 20)):
+        yield "faces", SIGMA, method, passes, count, others
+        yield "faces", noisier, method, passes, count, tasks
 
 
 def rows_of(job: Job, own: Setting, fields: Mapping[str, Any], some: Pictures) -> list[dict]:

@@ -5,7 +5,7 @@ sets of denoising papers, CBSD68, Kodak24 and McMaster, but for six portraits; n
 faces, and how far the faces of ``switches`` are, is the prior's own error on it, ``photo.known.error``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
@@ -23,12 +23,16 @@ STEPS, SWITCHES = 100, (5, 25, 50)
 
 
 def runs(job: Job) -> Iterator[Run]:
-    """The poster's methods and the other, for every task."""
+    """Every task."""
     named = job.pictures()
     for task in job.args.tasks:
-        for steps, of in ((STEPS, by_poster), (METHODS[BEST].steps, by_best)):
-            run = lambda some, task=task, of=of: rows(some, of(job, some, task))
-            yield Run({"task": task, "steps": steps}, named, run)
+        yield from (Run({"task": task, "steps": t}, named, of) for t, of in both(job, task))
+
+
+def both(job: Job, task: str) -> Iterator[tuple[int, Callable[[Pictures], list[dict]]]]:
+    """The steps of the poster's methods, and those of the other; with each, some pictures -> their rows."""
+    for steps, made in ((STEPS, by_poster), (METHODS[BEST].steps, by_best)):
+        yield steps, lambda some, made=made: rows(some, made(job, some, task))
 
 
 def by_poster(job: Job, some: Pictures, task: str) -> Restored:
