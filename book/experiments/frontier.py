@@ -31,11 +31,7 @@ CONDITIONS = (  # pictures, sigma, budgets in passes
     ("faces", 0.05, (20,)),
     ("out_of_distribution", SIGMA, (20,)),
 )
-UNSEEN = (
-    100,
-    ("inpaint-random", "deblur"),
-    0.05,
-)  # faces; the tasks and the sigma that no search and no tuning saw
+UNSEEN = 100, ("inpaint-random", "deblur"), 0.05  # faces; the tasks and the sigma that no search saw
 COMPARED = [name for name in METHODS if name != "daps"]  # which takes several passes a step
 FURTHER = 8, (80,)  # faces, the first of them, and more passes for every method
 DRAWN_TWICE = ("faces", SIGMA, 20)  # where every picture is drawn a second time, from the same measurement
