@@ -1,5 +1,6 @@
 """Files whole or not at all, and pictures that are read as they are meant."""
 
+import json
 from threading import Thread
 
 import numpy as np
@@ -112,3 +113,11 @@ def test_a_grey_picture_is_saved(tmp_path):
 def test_a_picture_is_known_by_its_pixels():
     x, y = images.shipped("faces", limit=2)
     assert images.digest(x) == images.digest(x + 1e-4) != images.digest(y)
+
+
+def test_every_table_of_a_json_file_has_a_line_for_each_row(tmp_path):
+    path, row = tmp_path / "a.json", {"b": [1, 2], "c": None}
+    content = {"rows": [row, row], "d": {"rows": []}, "others": [row], "e": [1, 2], "f": []}
+    files.write_json(path, content)
+    assert json.loads(path.read_text()) == content and list(json.loads(path.read_text())) == list(content)
+    assert path.read_text().count(f"\n  {json.dumps(row)}") == 3

@@ -4,7 +4,8 @@ A pass is a call of the network or a product with its Jacobian, so a step that b
 method has one setting for all tasks and budgets, the one that ``search`` has chosen on other faces; DPS, DMPS and
 the hybrid have step sizes by task too. Passes that are not back-propagated are in bfloat16. What stands in
 ``MANY`` restores many faces, every method the first ``--limit`` pictures of each of ``CONDITIONS``, and with the
-passes of ``FURTHER`` a few. DPS at full length and the best method restore more faces ``UNSEEN``. The table ``unturned`` has the best method on ``MANY``'s first faces without turned noise.
+passes of ``FURTHER`` a few. The best method and DPS at full length restore those of ``UNSEEN``. The table ``unturned``
+has the best method on ``MANY``'s first faces without turned noise.
 """
 
 import json

@@ -75,15 +75,17 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as JSON, whole or not at all, with a line for each of its "rows" if these are a list.
+    """Write ``content`` as JSON, whole or not at all, with a line for each row of its tables: its lists of mappings.
 
     Raises Refusal as ``whole`` does.
     """
-    text = json.dumps(content, indent=1)
-    if isinstance(content, dict) and isinstance(content.get("rows"), list) and content["rows"]:
-        head = json.dumps({**content, "rows": []}, indent=1)
-        rows = ",\n".join(f"  {json.dumps(row)}" for row in content["rows"])
+    is_table = lambda part: isinstance(part, list) and part and all(isinstance(row, dict) for row in part)
+    inside = content if isinstance(content, dict) else {}
+    tables = {name: part for name, part in inside.items() if is_table(part)}
+    text = json.dumps({**inside, **dict.fromkeys(tables, [])} if tables else content, indent=1)
+    for name, table in tables.items():
+        rows = ",\n".join(f"  {json.dumps(row)}" for row in table)
         # With its indent of one, this is the content's own key, and not one further inside.
-        text = head.replace('\n "rows": []', f'\n "rows": [\n{rows}\n ]', 1)
+        text = text.replace(f'\n "{name}": []', f'\n "{name}": [\n{rows}\n ]', 1)
     with whole(path) as partial:
         partial.write_text(text + "\n")
