@@ -23,11 +23,17 @@ from alone import hold
 from check import faults
 from pages import ROOT, SOURCE
 
+BUILDERS = "html", "singlehtml"
 
-def render(builder: str, source: Path = SOURCE, target: Path = ROOT) -> Path:
-    """Build "html" or "singlehtml" from executed notebooks; a warning is an error. Returns the first page."""
+
+def render(builder: str, source: Path = SOURCE, target: Path = ROOT, anew: bool = True) -> Path:
+    """Build "html" or "singlehtml" from executed notebooks; a warning is an error. Returns the first page.
+
+    Where nothing is read ``anew``, what was read for the other of the two serves again.
+    """
     program = str(Path(sys.executable).with_name("jupyter-book"))
-    options = ["--path-output", str(target), "--builder", builder, "-n", "-W", "--keep-going", "--all"]
+    options = ["--path-output", str(target), "--builder", builder, "-n", "-W", "--keep-going"]
+    options += ["--all"] if anew else []
     folder = target / "_build" / builder
     shutil.rmtree(folder, ignore_errors=True)
     # Of a session of its own, for it has more than a sentence to say on Ctrl-C.
@@ -35,20 +41,36 @@ def render(builder: str, source: Path = SOURCE, target: Path = ROOT) -> Path:
     return folder / "index.html"
 
 
+def made_from(source: Path = SOURCE) -> str:
+    """Digest of what a book is built from."""
+    return pages.digest_of([*source.rglob("*"), *ROOT.glob("frugal/**/*"), ROOT / "requirements.lock"])
+
+
+def note(builder: str) -> Path:
+    """The file that holds the digest of what the book was built from."""
+    return ROOT / "_build" / f"{builder}.made_from"
+
+
+def built(digest: str) -> list[str]:
+    """By which builders the book was built from files of this digest."""
+    return [name for name in BUILDERS if note(name).exists() and note(name).read_text() == digest]
+
+
 def build(source: Path, builder: str, fresh: bool) -> int:
     """Render the laid-out book, unless that was done, and tell where it is. Returns the exit status."""
-    page, note = ROOT / "_build" / builder / "index.html", ROOT / "_build" / f"{builder}.made_from"
-    made_from = pages.digest_of([*source.rglob("*"), *ROOT.glob("frugal/**/*"), ROOT / "requirements.lock"])
-    if fresh or not page.exists() or not note.exists() or note.read_text() != made_from:
+    page, digest = ROOT / "_build" / builder / "index.html", made_from(source)
+    done = [] if fresh else built(digest)
+    if builder not in done or not page.exists():
         from play.assemble import assemble  # not above: it takes seconds that an unchanged book needs not
 
-        note.unlink(missing_ok=True)
+        for name in [builder] if done else BUILDERS:  # what is read anew is not what the other was built from
+            note(name).unlink(missing_ok=True)
         playground = source / "book" / "_static" / "playground"  # which paper has not
         missing = None if builder == "singlehtml" else assemble(playground, ROOT / "_build" / "engine")
         if missing:
             print(f"build: the book has no playground: {missing}", file=sys.stderr)
         try:
-            render(builder, source)
+            render(builder, source, anew=not done)
         except subprocess.CalledProcessError:
             print("build: the book was not built; the warnings above say why", file=sys.stderr)
             return 1
@@ -56,7 +78,7 @@ def build(source: Path, builder: str, fresh: bool) -> int:
             print("build: the book has faults", *found, sep="\n", file=sys.stderr)
             return 1
         if not missing:
-            note.write_text(made_from)
+            note(builder).write_text(digest)
     print(f"The book: {page}")
     return 0
 

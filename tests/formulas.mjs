@@ -18,10 +18,10 @@ for (const {task, method, y, sigma, ...own} of cases) {
   const step = F.METHODS[method]({S, v, vjp}, own);
   for await (const state of F.walk(step, S, m, () => draws.shift())) states.push({...state, left: noise.length - draws.length});
   const {x, passes} = states.at(-1);
-  // The second half of the loop again, from where the first has ended.
+  // For one task the second half of the loop again, from where the first has ended.
   const {x: between, k, left} = states[S.t / 2 - 1], late = noise.slice(left).map((z) => Float64Array.from(z));
-  let again = null;
-  for await (const state of F.walk(step, S, m, () => late.shift(), between, k - 1)) again = state.x;
+  let again = [];
+  if (task === "sr4") for await (const state of F.walk(step, S, m, () => late.shift(), between, k - 1)) again = state.x;
   out.push({x: [...x], again: [...again], passes, Ax: [...A.A(picture)], pinv: [...F.pinv(A, m.y)], adjoint: [...A.adjoint(m.y)]});
 }
 const z = F.normals(7)(20000), mean = z.reduce((a, b) => a + b) / z.length;

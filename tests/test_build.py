@@ -295,13 +295,14 @@ def test_where_there_is_no_terminal_a_line_says_what_runs():
 
 
 def test_an_unchanged_book_is_not_built_again(monkeypatch, tmp_path):
-    source, built = tmp_path / "_build" / "source", []
+    source, built, read = tmp_path / "_build" / "source", [], []
     (source / "book").mkdir(parents=True)
     (source / "book" / "page.md").write_text("prose")
     (tmp_path / "requirements.lock").touch()
 
-    def render(builder, source):
+    def render(builder, source, anew):
         built.append(builder)
+        read.append(anew)
         page = tmp_path / "_build" / builder / "index.html"
         page.parent.mkdir(exist_ok=True)
         page.write_text('<a href="#nowhere">' if (source / "book" / "fault.md").exists() else "")
@@ -315,6 +316,7 @@ def test_an_unchanged_book_is_not_built_again(monkeypatch, tmp_path):
     (source / "book" / "page.md").write_text("better prose")
     assert both() == [0, 0] and len(built) == 4
     assert build.build(source, "html", fresh=True) == 0 and len(built) == 5
+    assert read == [True, False, True, False, True]  # twice the second goes on from the first
     (source / "book" / "fault.md").touch()
     assert both() == both() == [1, 1] and len(built) == 9  # until it has no fault
     monkeypatch.setattr(assemble, "assemble", lambda folder, cache: "no network")
