@@ -175,18 +175,20 @@ def spectral_draw(
     tau: float,
     noise: Callable[[], torch.Tensor],
     iterations: int = STEERED,
+    wide: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Eq. 14g (page 14): a draw around ``spectral_mean``, of tau^2 times the covariance of x_0 given x_k and y.
 
     It is the mean for a guess and a measurement that are themselves drawn: x0_hat + tau W c^{1/2} z and
-    y + tau sigma n. ``noise`` () gives standard normal pictures (B, C, H, W). What was asked does not count in the
-    width. Returns (B, C, H, W).
+    y + tau sigma n. ``noise`` () gives standard normal pictures (B, C, H, W). ``wide`` (C, H, W) stands for tau in the
+    guess, along each wave its own (Eq. 14n). What was asked does not count in the width. Returns (B, C, H, W).
     """
     z, n = noise(), noise().flatten(1)
     while n.shape[1] < m.y[0].numel():
         n = torch.cat([n, noise().flatten(1)], 1)
     n = n[:, : m.y[0].numel()].reshape(m.y.shape)
-    moved = x0_hat + tau * C.waves.W(C.c.sqrt() * z).to(z)
+    along = tau if wide is None else wide.to(C.c)
+    moved = x0_hat + C.waves.W(along * C.c.sqrt() * z).to(z)
     return spectral_mean(moved, replace(m, y=m.y + tau * m.sigma * n), C, iterations)
 
 

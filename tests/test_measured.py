@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -303,6 +304,16 @@ def test_a_wrong_formula_behaves_otherwise(one_task, monkeypatch, module, name, 
 
 def test_another_operator_behaves_otherwise(one_task, monkeypatch):
     assert changes_of(lambda: monkeypatch.setitem(operators.TASKS, "sr4", operators.TASKS["sr8"]))
+
+
+@pytest.mark.parametrize("name", METHODS[BEST].numbers)
+def test_another_number_of_the_method_on_offer_is_noticed(name, one_task, monkeypatch):
+    """So the few steps that are tried do all that the method does."""
+    line = METHODS[BEST]
+    own = line.numbers[name]
+    other = tuple(3 * level for level in own) if isinstance(own, tuple) else 3 * own
+    changed = replace(line, numbers={**line.numbers, name: other})
+    assert changes_of(lambda: monkeypatch.setitem(METHODS, BEST, changed)) == [f"sr4 {BEST}"]
 
 
 def test_a_method_added_in_a_new_module_and_then_changed_is_noticed(one_task, monkeypatch, tmp_path):

@@ -282,6 +282,24 @@ def test_some_steps_ask_the_network_twice_and_budgets_count_them():
     assert [METHODS[m].within(20, scheduler) for m in ("dps", "dmps", "hybrid")] == [10, 20, 13]
 
 
+def test_draws_are_wider_along_waves_of_which_more_is_open():
+    """Eq. 14n, where all waves are alike: how far a draw lies from the mean, by the width that it is told."""
+    kind, m = METHODS["spectral"], measured("sr4", 0.3 * normal(1, *SHAPE, seed=1), 0.0)
+    steps, x_k, z = kind.schedule(DDPMScheduler(), 14), normal(1, *SHAPE), normal(3, 1, *SHAPE, seed=2)
+    share, k, wider = 0.2, 2, 1.5
+    open_at = lambda j: torch.full(SHAPE, 0.5 if j == 14 else 0.5 * share, dtype=torch.float64)
+    given = {"spectrum": [open_at(j) for j in range(15)]}
+
+    def end(wider, drawn):
+        step = kind.step(lambda x, k: x / 2, steps, given, wider=wider)
+        return step(k, x_k, iter([*(drawn * z[:2]), z[2]]).__next__, m).x
+
+    mean, tau = end(0.0, 0.0), width(steps, k, 1.0)
+    assert (end(0.0, 1.0) - mean).abs().max() > 0.01
+    times = (1 + wider * share / tau) ** 0.5
+    assert same(end(wider, 1.0) - mean, times * (end(0.0, 1.0) - mean), 1e-9)
+
+
 def test_all_noise_new_keeps_nothing_of_the_path_but_the_guess():
     steps, x_k, x0, z = schedule(20), normal(1, *SHAPE), normal(1, *SHAPE, seed=1), normal(1, *SHAPE, seed=2)
     there = ddim(steps, 9, x0, noise_in(steps, 9, x_k, x0), z, ALL_NEW)

@@ -11,11 +11,13 @@ has the best method on ``MANY``'s first faces without turned noise.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import torch
 
 from frugal import images
+from frugal.metrics import METRICS
 from frugal.photo import damage
 from frugal.runs import chains
 from frugal.samplers import BEST, METHODS
@@ -80,20 +82,29 @@ def asked(limit: int, tasks: Sequence[str]) -> Iterator[tuple[str, float, str, i
 
 
 def rows_of(job: Job, own: Setting, fields: Mapping[str, Any], some: Pictures) -> list[dict]:
-    """The rows of a method with a setting on some pictures.
+    """The rows of a method with a setting on some pictures; numbers are means over its ``draws``.
 
     residual  ||y - A x|| / (sigma sqrt(m)), 1 for the truth
     spread    ||x - x'|| / ||x - x0|| of a second draw x', 1 for draws of the posterior; under one condition, else None
     """
     x0 = torch.stack(list(some.values()))
     pictures, sigma, task, passes = (fields[name] for name in ("pictures", "sigma", "task", "passes"))
-    drawn = partial(restored, job.pipe, x0, task, own, passes, sigma, job.args.seed)
-    x, taken = drawn()
-    residual = damage.residual(chains.measure(x0, task, sigma, job.args.seed), x)
-    beside = {"setting": own.name, "taken": taken, "residual": residual, "spread": None}
-    if (pictures, sigma, passes) == DRAWN_TWICE:
-        other, _ = drawn(draw=1)
-        beside["spread"] = ((x - other).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
+    m = chains.measure(x0, task, sigma, job.args.seed)
+    count, found, drawn = 2 if (pictures, sigma, passes) == DRAWN_TWICE else 1, [], []
+    for draw in range(count):
+        x, taken = restored(job.pipe, x0, task, own, passes, sigma, job.args.seed, draw=draw)
+        drawn.append(x)
+        beside = {"setting": own.name, "taken": taken, "residual": damage.residual(m, x), "spread": None}
+        found.append(rows(some, {own.method: (x, {**beside, "draws": count})}))
+    means = [averaged(same) for same in zip(*found)]
+    if count == 2:
+        apart = (drawn[0] - drawn[1]).flatten(1).norm(dim=1) / (drawn[0] - x0).flatten(1).norm(dim=1)
+        means = [{**row, "spread": spread} for row, spread in zip(means, apart.tolist())]
     short = lambda value: json.loads(f"{value:.6g}") if isinstance(value, float) else value
-    found = rows(some, {own.method: (x, beside)})
-    return [{name: short(value) for name, value in row.items()} for row in found]
+    return [{name: short(value) for name, value in row.items()} for row in means]
+
+
+def averaged(same: Sequence[dict]) -> dict:
+    """One row for several of a picture, which differ in what was measured."""
+    numbers = [name for name in ("residual", *METRICS) if same[0][name] is not None]
+    return {**same[0], **{name: fmean(row[name] for row in same) for name in numbers}}

@@ -3,7 +3,7 @@
 A trial restores the first ``FEW`` faces for every task, and is judged beside DPS with 200 passes on the same faces: by
 the mean over the tasks of log LPIPS / DPS's, and a decibel of pSNR that is lost beyond ``SPARED`` counts as 1. The
 ``AGAIN`` best trials for all tasks, and for each, restore all faces, and the best of these are ``chosen``. The noise is
-not turned here: the level of ``turned`` was chosen after the others, and with them.
+not turned here, and no wave drawn wider: ``turned`` and ``wider`` were chosen after the others, and with them.
 """
 
 import math

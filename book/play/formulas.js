@@ -139,7 +139,7 @@ function given({task, seen, x0, sigma, seed}) {
 
 /* ---- Schedule: S = {timestep, alpha_bar, r2, spectrum, ...} by k, of what Python writes ---- */
 
-function scheduled({timestep, alpha_bar, r2, rings, turned, undecided, asks}, ring) {
+function scheduled({timestep, alpha_bar, r2, rings, turned, undecided, asks, wider}, ring) {
   const alpha = alpha_bar.map((a, k) => (k ? a / alpha_bar[k - 1] : 1));
   const spectrum = rings.map((byRing) => byRing && waves(byRing, ring));
   return {
@@ -152,6 +152,7 @@ function scheduled({timestep, alpha_bar, r2, rings, turned, undecided, asks}, ri
     turned,
     undecided,
     asks,
+    wider,
     s: alpha_bar.map((a) => Math.sqrt((1 - a) / a)),
     spectrum,
   };
@@ -273,11 +274,11 @@ async function asked_guess({S, v}, k, x, x0_hat, {y, A, sigma}, cov) {
   const moved = combine((a, b) => a + Math.min(Math.max(length, 0), FARTHEST) * b, x0_hat, q);
   return {moved, answer: [q, combine((a, b) => a - b / S.s[k] ** 2, p, q)]};
 }
-/* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y. */
-function spectral_draw(x0_hat, y, A, sigma, cov, tau, noise) {
+/* Eq. 14g: a draw around it, of tau times the width of x_0 given x_k and y; in the guess `wide`, along each wave. */
+function spectral_draw(x0_hat, y, A, sigma, cov, tau, wide, noise) {
   const z = noise();
   const n = noise();
-  const moved = W(combine((v, z_i) => tau * Math.sqrt(v) * z_i, cov.c, z));
+  const moved = W(combine((v, z_i, w) => w * Math.sqrt(v) * z_i, cov.c, z, wide));
   const noisy = y.map((v, i) => v + tau * sigma * n[i]);
   return spectral_mean(plus(x0_hat, moved), noisy, A, sigma, cov, 8);
 }
@@ -395,7 +396,9 @@ const spectral = ({S, v}) => {
   const draw = (k, x0_hat, m, noise) => {
     if (k === 1) return mean(k, at_full_power(x0_hat, S.spectrum[1], S.spectrum[S.t]), m);
     const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
-    return spectral_draw(x0_hat, m.y, m.A, m.sigma, open(k), tau, noise);
+    const along = (c, v) => Math.sqrt(tau ** 2 + (S.wider * tau * c) / v); // Eq. 14n
+    const wide = combine(along, S.spectrum[k], S.spectrum[S.t]);
+    return spectral_draw(x0_hat, m.y, m.A, m.sigma, open(k), tau, wide, noise);
   };
   const early = handover(by(mean, "turned"), by(mean, "new"), (k) => S.s[k] <= S.turned);
   return handover(early, by(draw), (k) => S.s[k] <= S.undecided);

@@ -52,6 +52,7 @@ def spectral(
     turned: float,
     undecided: float,
     asks: tuple[float, float],
+    wider: float = 0.0,
     eta: float = 1.0,
     power: float = 1.0,
 ) -> Step:
@@ -60,10 +61,12 @@ def spectral(
     While the noise s_k is above ``turned``, its sign is turned at every step (Eq. 14m), and while it is above
     ``undecided``, all noise is new; both around ``guidance.spectral_mean``. Below, x_0 is drawn
     (``guidance.spectral_draw``) with the width that is right for a Gaussian prior (Eq. 14h), which is
-    1 - (s_{k-1} / s_k)^2 where eta = 1; the last step takes the mean, of a guess ``guidance.at_full_power``. Between
-    the levels ``asks`` the guess is first moved as the network itself says (``guidance.asked_guess``), which costs a
-    second pass; later steps know the last ``KEPT`` answers (``covariance.Covariance``).
+    1 - (s_{k-1} / s_k)^2 where eta = 1, and ``wider`` along waves of which more is open (Eq. 14n); the last step takes
+    the mean, of a guess ``guidance.at_full_power``. Between the levels ``asks`` the guess is first moved as the network
+    itself says (``guidance.asked_guess``), which costs a second pass; later steps know the last ``KEPT`` answers
+    (``covariance.Covariance``).
     """
+    pictures = spectrum[schedule.t]  # nothing is known of pure noise
     answers: dict[int, Answer] = {}  # by the k at which they were given; another walk gives them anew
 
     def guess(k: int, x_k: torch.Tensor, m: Measurement) -> tuple[torch.Tensor, Covariance, int]:
@@ -82,8 +85,9 @@ def spectral(
     def draw(k: int, x_k: torch.Tensor, m: Measurement, noise: Noise) -> Made:
         x0_hat, C, passes = guess(k, x_k, m)
         if k > 1:
-            return x0_hat, spectral_draw(x0_hat, m, C, width(schedule, k, eta), noise, SETTLED), passes
-        pictures = spectrum[schedule.t]  # nothing is known of pure noise
+            tau = width(schedule, k, eta)
+            wide = (tau**2 + wider * tau * spectrum[k] / pictures).sqrt()  # Eq. 14n
+            return x0_hat, spectral_draw(x0_hat, m, C, tau, noise, SETTLED, wide), passes
         strong = at_full_power(x0_hat, spectrum[1], pictures, power)
         return x0_hat, spectral_mean(strong, m, C), passes
 
