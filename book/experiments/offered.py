@@ -122,7 +122,7 @@ def restored(
 ) -> torch.Tensor:
     """What the method on offer makes of faces x0 (B, C, H, W) with other numbers; on the CPU."""
     m = pipe.fitting(chains.measure(x0, task, SIGMA, seed))
-    told = {"asks": (numbers["least"], numbers["most"]), "turned": UNTURNED}
+    told = {"asks": (numbers["least"], numbers["most"]), "turned": UNTURNED, "wider": 0.0}
     told |= {name: numbers[name] for name in ("undecided", "eta", "power")}
     spaced = {"spacing": numbers["spacing"], "lowest": round(numbers["lowest"])}
     method = replace(METHODS[BEST], **spaced, numbers=told)

@@ -396,7 +396,7 @@ const spectral = ({S, v}) => {
   const draw = (k, x0_hat, m, noise) => {
     if (k === 1) return mean(k, at_full_power(x0_hat, S.spectrum[1], S.spectrum[S.t]), m);
     const tau = 1 - (S.s[k - 1] / S.s[k]) ** 2; // Eq. 14h
-    const along = (c, v) => Math.sqrt(tau ** 2 + (S.wider * tau * c) / v); // Eq. 14n
+    const along = (left, whole) => Math.sqrt(tau ** 2 + (S.wider * tau * left) / whole); // Eq. 14n
     const wide = combine(along, S.spectrum[k], S.spectrum[S.t]);
     return spectral_draw(x0_hat, m.y, m.A, m.sigma, open(k), tau, wide, noise);
   };
