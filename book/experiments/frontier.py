@@ -90,16 +90,18 @@ def rows_of(job: Job, own: Setting, fields: Mapping[str, Any], some: Pictures) -
     x0 = torch.stack(list(some.values()))
     pictures, sigma, task, passes = (fields[name] for name in ("pictures", "sigma", "task", "passes"))
     m = chains.measure(x0, task, sigma, job.args.seed)
-    count, found, drawn = 2 if (pictures, sigma, passes) == DRAWN_TWICE else 1, [], []
-    for draw in range(count):
-        x, taken = restored(job.pipe, x0, task, own, passes, sigma, job.args.seed, draw=draw)
-        drawn.append(x)
-        beside = {"setting": own.name, "taken": taken, "residual": damage.residual(m, x), "spread": None}
-        found.append(rows(some, {own.method: (x, {**beside, "draws": count})}))
-    means = [averaged(same) for same in zip(*found)]
+    count = 2 if (pictures, sigma, passes) == DRAWN_TWICE else 1
+    draws = [restored(job.pipe, x0, task, own, passes, sigma, job.args.seed, i) for i in range(count)]
+    spread = None
     if count == 2:
-        apart = (drawn[0] - drawn[1]).flatten(1).norm(dim=1) / (drawn[0] - x0).flatten(1).norm(dim=1)
-        means = [{**row, "spread": spread} for row, spread in zip(means, apart.tolist())]
+        (x, _), (other, _) = draws
+        spread = ((x - other).flatten(1).norm(dim=1) / (x - x0).flatten(1).norm(dim=1)).tolist()
+
+    def rows_of_one(x: torch.Tensor, taken: list[int]) -> list[dict]:
+        beside = {"setting": own.name, "taken": taken, "residual": damage.residual(m, x), "spread": spread}
+        return rows(some, {own.method: (x, {**beside, "draws": count})})
+
+    means = map(averaged, zip(*(rows_of_one(*draw) for draw in draws)))
     short = lambda value: json.loads(f"{value:.6g}") if isinstance(value, float) else value
     return [{name: short(value) for name, value in row.items()} for row in means]
 
